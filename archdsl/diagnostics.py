@@ -1,0 +1,143 @@
+"""What is wrong with a spec, as values: a problem knows its facts and its words, a diagnostic is what a user reads."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from archdsl.source import Span
+
+SHOWN = 50  # diagnostics a run prints; the rest are counted
+QUOTED = 120  # characters of file text that a message repeats
+
+
+class ArchdslError(Exception):
+    """The base of every error that archdsl raises on purpose."""
+
+
+class UsageError(ArchdslError):
+    """A call or command line that asks for something that does not exist (exit code 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: a code, what was found where, how it came to be, and the fix where one is known."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    label: str = ""
+    notes: tuple[str, ...] = ()
+    help: str | None = None
+
+    def json(self) -> dict[str, Any]:
+        """The diagnostic as plain data, lines and columns one-based."""
+        place: dict[str, Any] = {}
+        if self.span is not None:
+            end = self.span.source.position(self.span.end)
+            place = {
+                "file": self.span.source.name,
+                "line": self.span.line,
+                "column": self.span.column,
+                "end_line": end[0],
+                "end_column": end[1],
+            }
+        return {
+            "code": self.code,
+            "message": self.message,
+            **place,
+            "label": self.label,
+            "notes": list(self.notes),
+            "help": self.help,
+        }
+
+
+class Problem:
+    """The facts of one kind of mistake. A subclass is a frozen dataclass that names its code, the sentence of the
+    language reference that it enforces, and turns its facts into words. Its docstring is what `archdsl explain` prints."""
+
+    code: ClassVar[str]
+    rule: ClassVar[str]
+    registry: ClassVar[dict[str, type[Problem]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if "code" not in cls.__dict__:
+            return
+        other = Problem.registry.get(cls.code)
+        # A dataclass with slots is made twice under one name.
+        assert other is None or other.__qualname__ == cls.__qualname__, f"{cls.code} is taken by {other}"
+        Problem.registry[cls.code] = cls
+
+    def diagnostic(self) -> Diagnostic:
+        raise NotImplementedError
+
+
+class CompileError(ArchdslError):
+    """A spec that does not hold: all the diagnostics of one run, in the order of the text."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__(render_all(self.diagnostics))
+
+
+def quote(text: str) -> str:
+    """File text made safe to print: cut, with control and bidirectional characters escaped."""
+    cut = text if len(text) <= QUOTED else text[: QUOTED - 3] + "..."
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a typo most likely meant."""
+    matches = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """The help line of a misspelt name, if one is near."""
+    match = closest(name, known)
+    return f"did you mean `{match}`?" if match else None
+
+
+def render(diagnostic: Diagnostic, color: bool = False) -> str:
+    """The diagnostic as text, its source line underlined."""
+    red, blue, bold, end = ("\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m") if color else ("", "", "", "")
+    lines = [f"{red}error[{diagnostic.code}]{end}{bold}: {diagnostic.message}{end}"]
+    margin = " "
+    if diagnostic.span is not None:
+        span = diagnostic.span
+        number = str(span.line)
+        margin = " " * len(number)
+        text, first, width = _window(span)
+        lines += [
+            f"{margin}{blue}-->{end} {quote(span.location)}",
+            f"{margin} {blue}|{end}",
+            f"{blue}{number} |{end} {text}",
+            f"{margin} {blue}|{end} {' ' * first}{red}{'^' * width}{' ' + diagnostic.label if diagnostic.label else ''}{end}",
+        ]
+    if diagnostic.notes:
+        lines += [f"{margin} {blue}|{end}"] if diagnostic.span is not None else []
+        lines += [f"{margin} {blue}={end} {note}" for note in diagnostic.notes]
+    if diagnostic.help:
+        lines += [f"{blue}help{end}: {diagnostic.help}"]
+    return "\n".join(lines)
+
+
+def render_all(diagnostics: tuple[Diagnostic, ...], color: bool = False) -> str:
+    """All diagnostics with an empty line between, at most `SHOWN` of them."""
+    texts = [render(diagnostic, color) for diagnostic in diagnostics[:SHOWN]]
+    if len(diagnostics) > SHOWN:
+        texts.append(f"... and {len(diagnostics) - SHOWN} more")
+    return "\n\n".join(texts)
+
+
+def _window(span: Span) -> tuple[str, int, int]:
+    """The part of the span's first line that is shown, where the underline starts in it, and how long it is."""
+    line = span.source.line(span.line).expandtabs(1)
+    start = span.column - 1
+    offset = max(0, start - QUOTED // 2) if len(line) > QUOTED else 0
+    shown = line[offset : offset + QUOTED]
+    safe = "".join(char if char.isprintable() else "\ufffd" for char in shown)
+    width = min(span.end - span.start, max(1, len(shown) - (start - offset)))
+    return safe, start - offset, max(1, width)
