@@ -1,0 +1,1 @@
+"""Costs and tables from a graph."""

@@ -1,0 +1,1 @@
+"""archdsl: a declarative compiler for neural-network architectures."""
