@@ -1,0 +1,96 @@
+"""Checkpoints on disk: safetensors in and out, torch's files in.
+
+The layout of safetensors (github.com/huggingface/safetensors, "Format"): eight bytes with the length of a JSON header,
+the header, then the arrays without gaps. It is written here by hand, so that the same arrays give the same bytes and
+are never copied; it is read by the library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from archdsl.diagnostics import ArchdslError
+from archdsl.files import write_atomic
+
+DTYPES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+Arrays = dict[str, np.ndarray]
+
+
+class WeightsError(ArchdslError):
+    """A checkpoint that cannot be read or written; the message names the file and says why."""
+
+
+def read(path: str | os.PathLike[str]) -> Arrays:
+    """The arrays of a checkpoint by key, in the order of the file.
+
+    `.safetensors` is read with numpy alone; `.pt`, `.pth`, `.bin` and `.ckpt` by torch, tensors only (`weights_only=True`),
+    where a state_dict that lies under the key `state_dict`, `model_state_dict` or `model` is found. Raises `WeightsError`.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise WeightsError(f"{file}: {'is a directory' if file.is_dir() else 'no such file'}")
+    if file.suffix == ".safetensors":
+        return _read_safetensors(file)
+    if file.suffix in TORCH_SUFFIXES:
+        from archdsl.weights.torch_files import read_torch
+
+        return read_torch(file)
+    raise WeightsError(f"{file}: weights are read from .safetensors and {', '.join(TORCH_SUFFIXES)}")
+
+
+def _read_safetensors(file: Path) -> Arrays:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(file))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{file}: not readable as safetensors ({error})") from error
+    except (KeyError, TypeError, AttributeError) as error:  # a dtype that numpy lacks, such as bfloat16
+        raise WeightsError(f"{file}: holds a type of numbers that numpy lacks ({error}); save it as float32") from error
+
+
+def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """A safetensors file with these arrays and metadata: whole or not at all, the same bytes for the same contents."""
+    write_atomic(path, chunks(arrays, metadata))
+
+
+def chunks(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
+    """The bytes of a safetensors file, piece by piece."""
+    # Wide elements first, so that each array starts at a multiple of its element's size.
+    ordered = sorted(arrays.items(), key=lambda item: -item[1].dtype.itemsize)
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    offset = 0
+    for key, array in ordered:
+        if array.dtype.name not in DTYPES:
+            raise WeightsError(f"{key}: safetensors has no {array.dtype.name}")
+        end = offset + array.nbytes
+        header[key] = {
+            "dtype": DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [offset, end],
+        }
+        offset = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little")
+    yield text
+    for _, array in ordered:
+        if array.nbytes:
+            yield memoryview(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).reshape(-1)).cast("B")

@@ -1,0 +1,66 @@
+"""What weights need of torch: its checkpoint files and its random state. The one module of this room that imports it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archdsl.diagnostics import ArchdslError
+from archdsl.weights.checkpoint import Arrays, WeightsError
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+
+class TorchMissing(ArchdslError):
+    """torch is needed and not installed (exit code 3)."""
+
+
+def read_torch(file: Path) -> Arrays:
+    """The tensors of a state_dict file as arrays, by key. Raises `WeightsError`, and `TorchMissing` without torch."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise TorchMissing(f"{file} is read by torch: pip install 'archdsl[torch]'") from error
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, TypeError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise WeightsError(f"{file}: torch reads no plain tensors from it ({first})") from error
+    found = _state_dict(content)
+    if found is None:
+        raise WeightsError(f"{file}: holds no state_dict (a mapping of names to tensors)")
+    return {key: _array(tensor) for key, tensor in found.items()}
+
+
+def draw_seed() -> int:
+    """A seed from torch's default generator, so that `torch.manual_seed` fixes it."""
+    import torch
+
+    return int(torch.randint(2**63 - 1, ()).item())
+
+
+def _state_dict(content: Any) -> Mapping[str, Any] | None:
+    """The mapping of names to tensors in a file's content, perhaps one wrapper deep."""
+    import torch
+
+    if not isinstance(content, Mapping):
+        return None
+    for wrapper in WRAPPERS:
+        inner = content.get(wrapper)
+        if isinstance(inner, Mapping):
+            return _state_dict(inner)
+    plain = all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items())
+    return content if plain and content else None
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """A tensor's numbers; bfloat16, which numpy lacks, as the same numbers in float32."""
+    import torch
+
+    plain = tensor.detach()
+    array: np.ndarray = (plain.float() if plain.dtype == torch.bfloat16 else plain).contiguous().numpy()
+    return array
