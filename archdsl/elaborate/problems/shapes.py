@@ -1,0 +1,174 @@
+"""Shapes and flow: what does not fit together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archdsl.diagnostics import Diagnostic, Problem
+from archdsl.source import Span
+
+
+@dataclass(frozen=True)
+class ShapeRejected(Problem):
+    """An operation does not accept the shape of what flows into it."""
+
+    code = "E0301"
+    rule = "Shapes are inferred and checked at every layer."
+    span: Span
+    layer: str
+    message: str
+    shapes: tuple[str, ...]
+    origins: tuple[str, ...]
+    hint: str | None
+
+    def diagnostic(self) -> Diagnostic:
+        reads = f"reads {', '.join(self.shapes)}" if self.shapes else ""
+        return Diagnostic(self.code, f"`{self.layer}`: {self.message}", self.span, reads, self.origins, self.hint)
+
+
+@dataclass(frozen=True)
+class ResidualShapes(Problem):
+    """The body of a residual and its shortcut end in different shapes, so they cannot be added."""
+
+    code = "E0302"
+    rule = "The two sides of a residual have the same shape; nothing is broadcast."
+    span: Span
+    body: str
+    skip: str
+    origins: tuple[str, ...]
+    hint: str | None
+
+    def diagnostic(self) -> Diagnostic:
+        message = "the two sides of a residual have different shapes"
+        notes = (f"the body ends in {self.body}", *self.origins)
+        return Diagnostic(self.code, message, self.span, f"carries {self.skip}", notes, self.hint)
+
+
+@dataclass(frozen=True)
+class BranchShapes(Problem):
+    """The branches of a merge end in shapes that the merge does not join."""
+
+    code = "E0303"
+    rule = "`add` and `concat` never broadcast; `mul` lets a gate of size 1 stretch."
+    span: Span
+    merge: str
+    message: str
+    branches: tuple[str, ...]
+    hint: str | None
+
+    def diagnostic(self) -> Diagnostic:
+        return Diagnostic(
+            self.code, f"`{self.merge}`: {self.message}", self.span, "do not fit", self.branches, self.hint
+        )
+
+
+@dataclass(frozen=True)
+class ListForOne(Problem):
+    """A list of values reaches an operation that takes one."""
+
+    code = "E0304"
+    rule = "Merges take a list; every other operation takes one value."
+    span: Span
+    layer: str
+    length: int
+
+    def diagnostic(self) -> Diagnostic:
+        message = f"`{self.layer}` takes one value, and a list of {self.length} flows here"
+        return Diagnostic(self.code, message, self.span, "reads a list", help="merge the list first: concat, add, mul")
+
+
+@dataclass(frozen=True)
+class OneForList(Problem):
+    """A single value reaches a merge."""
+
+    code = "E0305"
+    rule = "A merge takes a list of values."
+    span: Span
+    layer: str
+
+    def diagnostic(self) -> Diagnostic:
+        message = f"`{self.layer}` merges a list, and one value flows here"
+        fix = f"give it a list: from [a, b] -> {self.layer}"
+        return Diagnostic(self.code, message, self.span, "reads one value", help=fix)
+
+
+@dataclass(frozen=True)
+class NothingFlows(Problem):
+    """A layer, `here` or `in` stands where no value flows yet."""
+
+    code = "E0306"
+    rule = "An arch names its `input` before its first layer."
+    span: Span
+
+    def diagnostic(self) -> Diagnostic:
+        message = "no value flows here yet"
+        return Diagnostic(
+            self.code, message, self.span, "reads nothing", help="begin the arch with its input: input 3x224x224"
+        )
+
+
+@dataclass(frozen=True)
+class UnsummedDrop(Problem):
+    """Stochastic depth drops a whole branch: without a sum after it, nothing would be left of the example."""
+
+    code = "E0307"
+    rule = "A `stochastic_depth` that no sum follows is an error."
+    span: Span
+
+    def diagnostic(self) -> Diagnostic:
+        message = "no sum follows this stochastic depth"
+        fix = "put it at the end of a residual's body, in the same condition as the residual"
+        return Diagnostic(self.code, message, self.span, "drops all there is", help=fix)
+
+
+@dataclass(frozen=True)
+class SharedShapes(Problem):
+    """Shared weights are applied to a value for which their parameters would have other shapes."""
+
+    code = "E0308"
+    rule = "Shared weights are applied to values for which they have the same shapes."
+    span: Span
+    path: str
+    first: str
+    now: str
+
+    def diagnostic(self) -> Diagnostic:
+        message = f"the shared weights at `{self.path}` do not fit here"
+        return Diagnostic(self.code, message, self.span, f"reads {self.now}", (f"they were made for {self.first}",))
+
+
+@dataclass(frozen=True)
+class StageResolution(Problem):
+    """A stage that changes its resolution after its first layers is two stages."""
+
+    code = "E0309"
+    rule = "A `stage` works at one resolution."
+    span: Span
+    first: str
+    last: str
+
+    def diagnostic(self) -> Diagnostic:
+        message = "this stage works at two resolutions"
+        notes = (f"it reaches {self.first}, and ends in {self.last}",)
+        return Diagnostic(
+            self.code, message, self.span, "is two stages", notes, "begin another stage where the resolution changes"
+        )
+
+
+@dataclass(frozen=True)
+class TrainingOnly(Problem):
+    """What is computed in training only is read where inference needs it."""
+
+    code = "E0310"
+    rule = "`aux` is computed and returned in training only."
+    span: Span
+
+    def diagnostic(self) -> Diagnostic:
+        message = "this value exists in training only"
+        return Diagnostic(
+            self.code,
+            message,
+            self.span,
+            "is read in inference too",
+            help="read it in another `aux`, or make it an `output`",
+        )

@@ -1,0 +1,164 @@
+"""What an expression can be: numbers, texts, lists, layers with arguments bound, and values that flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archdsl.ir.program import Value
+from archdsl.ops.base import Described, Word
+from archdsl.source import Span
+from archdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.modules import Module
+
+
+class Poison:
+    """What a failed expression leaves behind, so that one mistake is reported once."""
+
+    def __repr__(self) -> str:
+        return "poison"
+
+
+POISON = Poison()
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One value that flows."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What a label stands for: the value (or list of values) that came out at an absolute path."""
+
+    path: str
+    flow: Flow
+
+
+Flow = Tensor | tuple["Flow", ...] | Poison
+
+
+@dataclass(frozen=True, slots=True)
+class BlockValue:
+    """A declared block or arch, with the file whose names its body sees."""
+
+    declaration: tree.Block | tree.Arch
+    module: Module = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name.name
+
+
+@dataclass(frozen=True, slots=True)
+class SharedValue:
+    """Weights declared once by `shared`; each placing of the name applies the layer at the same path."""
+
+    path: str
+    layer: LayerValue
+    order: tuple[int, ...]
+    level_scope: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An argument as bound: its value and where it was written."""
+
+    value: Any
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerValue:
+    """An operation, an initialiser or a block with some arguments bound. `defaults` hold where nothing is bound."""
+
+    target: type[Described] | BlockValue
+    bound: tuple[tuple[str, Bound], ...] = ()
+    defaults: tuple[tuple[str, Bound], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.target.name if isinstance(self.target, BlockValue) else self.target.word
+
+    def parameters(self) -> tuple[str, ...]:
+        """Parameter names in order."""
+        if isinstance(self.target, BlockValue):
+            return tuple(parameter.name.name for parameter in self.target.declaration.parameters)
+        return self.target.arguments()
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the language."""
+
+    name: str
+
+
+class Family:
+    """Values named with indices, `as x[i]`: bound one by one, read by the same indices."""
+
+    def __init__(self) -> None:
+        self.members: dict[tuple[Any, ...], Any] = {}
+
+
+def flow_of(value: Any) -> Flow | None:
+    """The value as something that flows, or `None` if it is none."""
+    if isinstance(value, Labelled):
+        return value.flow
+    if isinstance(value, Tensor | Poison):
+        return value
+    if isinstance(value, tuple) and value:
+        parts = tuple(flow_of(part) for part in value)
+        return None if any(part is None for part in parts) else parts  # type: ignore[return-value]
+    return None
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a value in the words of the reference."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "a truth value"
+    if isinstance(value, int):
+        return "a whole number"
+    if isinstance(value, float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, Word):
+        return f"the word `{value}`"
+    if isinstance(value, tuple):
+        return "a list"
+    if isinstance(value, LayerValue | SharedValue):
+        return "a layer"
+    if isinstance(value, Function):
+        return "a function"
+    if isinstance(value, Family):
+        return "a family of values"
+    return "a value"
+
+
+def shown(value: Any) -> str:
+    """A value as the language writes it, for messages."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        sizes = len(value) > 1 and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
+        if sizes:
+            return "x".join(map(str, value))
+        items = [shown(item) for item in value[:8]]
+        return "[" + ", ".join(items) + (", ..." if len(value) > 8 else "") + "]"
+    if isinstance(value, LayerValue):
+        inside = ", ".join(f"{name}={shown(bound.value)}" for name, bound in value.bound)
+        return f"{value.name}({inside})" if inside else value.name
+    if isinstance(value, int | float):
+        return f"{value:_}" if isinstance(value, int) and abs(value) >= 100_000 else str(value)
+    return kind_of(value) if not isinstance(value, Word) else value.name
