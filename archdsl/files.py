@@ -23,9 +23,9 @@ class FileError(ArchdslError):
 def write_atomic(path: str | os.PathLike[str], data: Bytes | Iterable[Bytes]) -> None:
     """The file holds exactly these bytes, or is as it was before.
 
-    The bytes (of one buffer, or of several in a row) go to a temporary file in the same folder, which takes the place of the
-    target once it is on the disk. A link is followed, an existing file keeps its permissions. Raises `FileError`; whatever the
-    failure, also one of the iterable, nothing is left behind.
+    The bytes (of one buffer, or of several in a row) go to a temporary file in the same folder, which takes the place
+    of the target once it is on the disk. A link is followed, an existing file keeps its permissions. Raises
+    `FileError`; whatever the failure, also one of the iterable, nothing is left behind.
     """
     with _errors(path):
         target = Path(os.path.realpath(path))
@@ -37,7 +37,7 @@ def write_atomic(path: str | os.PathLike[str], data: Bytes | Iterable[Bytes]) ->
 
 
 def write(path: str | os.PathLike[str], data: Bytes | Iterable[Bytes]) -> None:
-    """The bytes at a path, or on stdout if the path is `-`. Raises `FileError`; a closed pipe raises `BrokenPipeError`."""
+    """The bytes at a path, or on stdout for `-`. Raises `FileError`; a closed pipe raises `BrokenPipeError`."""
     if os.fspath(path) != STANDARD:
         write_atomic(path, data)
         return

@@ -20,8 +20,8 @@ REWRITE = 1e-10  # a graph before and after a pass, float64
 def deviation(a: Array, b: Array) -> float:
     """`max|a-b| / max|b|`: how far `a` is from the expected `b`, by the size of the whole.
 
-    Elementwise relative error is useless near zeros. Zero where all agree; infinite where the shapes differ, where only one side is
-    not a number, where infinities disagree, and for any difference from an expected zero array.
+    Elementwise relative error is useless near zeros. Zero where all agree; infinite where the shapes differ, where
+    only one side is not a number, where infinities disagree, and for any difference from an expected zero array.
     """
     return _deviation(a, b, floor=0.0)
 
