@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from archdsl.shapes import Shape
 
@@ -90,7 +90,7 @@ class Described(BaseModel):
             raise ArgumentError(field, _in_words(first, field)) from None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _words_by_field(cls: type[Described]) -> dict[str, frozenset[str]]:
     hints = get_type_hints(cls)
     found = {name: _literals(hints[name]) for name in cls.model_fields}
@@ -120,23 +120,26 @@ def _in_words(error: Any, field: str | None) -> str:
         "tuple_type": "a list",
     }.get(kind)
     if expected:
-        return f"{field} takes {expected}, not {_shown(given)}"
+        return f"{field} takes {expected}, not {shown(given)}"
     message = str(error["msg"])
-    return f"{field}: {message[0].lower()}{message[1:]}, not {_shown(given)}"
+    return f"{field}: {message[0].lower()}{message[1:]}, not {shown(given)}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """An argument as the language writes it."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return "[" + ", ".join(_shown(item) for item in value) + "]"
+        return "[" + ", ".join(shown(item) for item in value) + "]"
     return repr(value) if isinstance(value, str) else str(value)
 
 
 class Init(Described):
     """How a tensor's initial values are drawn: a distribution with its parameters, resolved by shape in `weights`."""
+
+    fans: ClassVar[bool] = False  # scales with fan-in and fan-out, so that it needs a tensor of two axes or more
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,12 @@ class Learned(Op):
 
     init: Init
     sizes: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _fans_need_axes(self) -> Learned:
+        if self.init.fans and len(self.sizes) < 2:
+            raise ValueError(f"`{self.init.word}` needs a tensor of two axes or more")
+        return self
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         return (Shape(self.sizes, (None,) * len(self.sizes)),)

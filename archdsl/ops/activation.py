@@ -1,0 +1,197 @@
+"""Activations: functions of each element, and softmax along an axis."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import model_validator
+
+from archdsl.ops.base import Tensor
+from archdsl.ops.common import AboveZero, Finite, One, axis_index, channels_first, number, single
+from archdsl.ops.init import Constant
+from archdsl.shapes import Shape
+
+
+class Elementwise(One):
+    """A function of each element alone."""
+
+    elementwise: ClassVar[bool] = True
+    per_channel: ClassVar[bool] = True
+
+    def output(self, x: Shape) -> Shape:
+        return x
+
+
+class Identity(Elementwise):
+    """The value itself."""
+
+    word: ClassVar[str] = "identity"
+    view: ClassVar[bool] = True
+
+
+class Scale(Elementwise):
+    """The value times a constant."""
+
+    word: ClassVar[str] = "scale"
+
+    factor: Finite
+
+
+class Relu(Elementwise):
+    """max(x, 0)."""
+
+    word: ClassVar[str] = "relu"
+
+
+class Relu6(Elementwise):
+    """min(max(x, 0), 6)."""
+
+    word: ClassVar[str] = "relu6"
+
+
+class LeakyRelu(Elementwise):
+    """x where it is positive, else slope * x."""
+
+    word: ClassVar[str] = "leaky_relu"
+
+    slope: Finite = 0.01
+
+
+class Elu(Elementwise):
+    """x where it is positive, else alpha * (exp(x) - 1)."""
+
+    word: ClassVar[str] = "elu"
+
+    alpha: Finite = 1.0
+
+
+class Selu(Elementwise):
+    """1.0507 * elu(x, 1.6733) (Klambauer et al. 2017)."""
+
+    word: ClassVar[str] = "selu"
+
+
+class Celu(Elementwise):
+    """max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))."""
+
+    word: ClassVar[str] = "celu"
+
+    alpha: Annotated[float, number(lambda value: value != 0, "other than 0")] = 1.0
+
+
+class Gelu(Elementwise):
+    """x times the normal distribution function of x (Hendrycks and Gimpel 2016), or its tanh approximation."""
+
+    word: ClassVar[str] = "gelu"
+
+    approximate: Literal["tanh"] | None = None
+
+
+class Silu(Elementwise):
+    """x * sigmoid(x)."""
+
+    word: ClassVar[str] = "silu"
+
+
+class Mish(Elementwise):
+    """x * tanh(softplus(x))."""
+
+    word: ClassVar[str] = "mish"
+
+
+class Sigmoid(Elementwise):
+    """1 / (1 + exp(-x))."""
+
+    word: ClassVar[str] = "sigmoid"
+
+
+class Tanh(Elementwise):
+    """The hyperbolic tangent."""
+
+    word: ClassVar[str] = "tanh"
+
+
+class Softplus(Elementwise):
+    """log(1 + exp(beta * x)) / beta, and x where beta * x exceeds the threshold."""
+
+    word: ClassVar[str] = "softplus"
+
+    beta: AboveZero = 1.0
+    threshold: Finite = 20.0
+
+
+class Softsign(Elementwise):
+    """x / (1 + |x|)."""
+
+    word: ClassVar[str] = "softsign"
+
+
+class Hardswish(Elementwise):
+    """x * relu6(x + 3) / 6 (Howard et al. 2019)."""
+
+    word: ClassVar[str] = "hardswish"
+
+
+class Hardsigmoid(Elementwise):
+    """relu6(x + 3) / 6."""
+
+    word: ClassVar[str] = "hardsigmoid"
+
+
+class Hardtanh(Elementwise):
+    """min(max(x, low), high)."""
+
+    word: ClassVar[str] = "hardtanh"
+
+    low: Finite = -1.0
+    high: Finite = 1.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Hardtanh:
+        if self.low >= self.high:
+            raise ValueError(f"low must be below high, not {self.low:g} and {self.high:g}")
+        return self
+
+
+class LogSigmoid(Elementwise):
+    """log(sigmoid(x))."""
+
+    word: ClassVar[str] = "log_sigmoid"
+
+
+class Prelu(Elementwise):
+    """leaky_relu with a learned slope, one for all or (`shared=false`) one a channel (He et al. 2015)."""
+
+    word: ClassVar[str] = "prelu"
+
+    shared: bool = True
+    slope: Finite = 0.25
+
+    def output(self, x: Shape) -> Shape:
+        if not self.shared:
+            channels_first(self, x, least=1)
+        return x
+
+    def tensors(self, *inputs: Shape) -> tuple[Tensor, ...]:
+        sizes = (1,) if self.shared else single(self, inputs).sizes[:1]
+        return (Tensor("weight", sizes, Constant(value=self.slope)),)
+
+
+class _Softmax(One):
+    axis: str | None = None
+
+    def output(self, x: Shape) -> Shape:
+        axis_index(self, x, self.axis, -1)
+        return x
+
+
+class Softmax(_Softmax):
+    """Positive values that sum to 1 along an axis, the last unless `axis` names another."""
+
+    word: ClassVar[str] = "softmax"
+
+
+class LogSoftmax(_Softmax):
+    """The logarithm of `softmax`."""
+
+    word: ClassVar[str] = "log_softmax"
