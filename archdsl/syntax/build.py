@@ -1,0 +1,302 @@
+"""What each rule of the grammar makes of its parts: one small function a rule, from values to a tree node."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from archdsl.diagnostics import Problem
+from archdsl.source import Source, Span
+from archdsl.syntax import problems, tree
+from archdsl.syntax.lexer import Token
+
+FACTORS = {"K": 3, "M": 6, "G": 9}
+_SYMBOL = re.compile(r"[A-Z]")
+Action = Callable[[list[Any], Span], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The first bound of a slice, told from the second."""
+
+    value: tree.Expr
+
+
+class Builder:
+    """Makes nodes for one source; `template` parses the expression between two offsets of a string."""
+
+    def __init__(self, source: Source, template: Callable[[int, int], tree.Expr | None]) -> None:
+        self.source = source
+        self.template = template
+        self.problems: list[Problem] = []
+
+    def action(self, name: str) -> Action:
+        """The function of a rule's action."""
+        found: Action = ACTIONS[name].__get__(self, Builder)
+        return found
+
+    def ident(self, token: Token) -> tree.Ident:
+        return tree.Ident(Span(self.source, token.start, token.end), token.text)
+
+    def label_of(self, value: Token) -> tree.Label:
+        return self.string(value) if value.kind == "STRING" else self.ident(value)
+
+    def string(self, token: Token) -> tree.Text:
+        """A string with its templates parsed; `{{` and `}}` are braces."""
+        span = Span(self.source, token.start, token.end)
+        inner = token.text[1:-1]
+        if "{" not in inner and "}" not in inner:
+            return tree.Text(span, (inner,) if inner else ())
+        return tree.Text(span, self._parts(token))
+
+    def _parts(self, token: Token) -> tuple[str | tree.Expr, ...]:
+        parts: list[str | tree.Expr] = []
+        text, at, end = "", token.start + 1, token.end - 1
+        source = self.source.text
+        while at < end:
+            pair = source[at : min(at + 2, end)]
+            if pair in ("{{", "}}"):
+                text, at = text + pair[0], at + 2
+            elif pair[0] == "}":
+                self.problems.append(problems.TemplateBrace(Span(self.source, at, at + 1)))
+                at += 1
+            elif pair[0] == "{":
+                close = source.find("}", at, end)
+                if close < 0:
+                    self.problems.append(problems.OpenTemplate(Span(self.source, at, end)))
+                    break
+                value = self.template(at + 1, close)
+                parts += [part for part in (text, value) if part]
+                text, at = "", close + 1
+            else:
+                text, at = text + pair[0], at + 1
+        return (*parts, text) if text else tuple(parts)
+
+    # ------------------------------------------------------------ declarations
+
+    def start(self, values: list[Any], span: Span) -> tree.File:
+        return tree.File(Span(self.source, 0, len(self.source.text)), tuple(values))
+
+    def import_(self, values: list[Any], span: Span) -> tree.Import:
+        return tree.Import(span, self.string(values[0]), tuple(map(self.ident, values[1:])))
+
+    def block(self, values: list[Any], span: Span) -> tree.Block:
+        return tree.Block(span, self.ident(values[0]), values[1] if len(values) == 3 else (), values[-1])
+
+    def block_variant(self, values: list[Any], span: Span) -> tree.BlockVariant:
+        return tree.BlockVariant(span, self.ident(values[0]), values[1])
+
+    def arch(self, values: list[Any], span: Span) -> tree.Arch:
+        return tree.Arch(span, self.ident(values[0]), values[1] if len(values) == 3 else (), values[-1])
+
+    def arch_variant(self, values: list[Any], span: Span) -> tree.ArchVariant:
+        return tree.ArchVariant(span, self.ident(values[0]), values[1], values[2] if len(values) == 3 else ())
+
+    def several(self, values: list[Any], span: Span) -> tuple[Any, ...]:
+        return tuple(values)
+
+    def parameter(self, values: list[Any], span: Span) -> tree.Parameter:
+        return tree.Parameter(span, self.ident(values[0]), values[1] if len(values) == 2 else None)
+
+    # -------------------------------------------------------------- statements
+
+    def body(self, values: list[Any], span: Span) -> tree.Body:
+        return tree.Body(span, tuple(values))
+
+    def let(self, values: list[Any], span: Span) -> tree.Let:
+        return tree.Let(span, tuple(map(self.ident, values[:-1])), values[-1])
+
+    def require(self, values: list[Any], span: Span) -> tree.Require:
+        return tree.Require(span, values[0], self.string(values[1]) if len(values) == 2 else None)
+
+    def expect(self, values: list[Any], span: Span) -> tree.Expect:
+        return tree.Expect(span, values[0], values[1] if len(values) == 2 else None)
+
+    def input(self, values: list[Any], span: Span) -> tree.Input:
+        return tree.Input(span, self.ident(values[0]) if len(values) == 2 else None, values[-1])
+
+    def output(self, values: list[Any], span: Span) -> tree.Output:
+        return tree.Output(span, tuple(values))
+
+    def output_item(self, values: list[Any], span: Span) -> tree.OutputItem:
+        return tree.OutputItem(span, self.ident(values[0]) if len(values) == 2 else None, values[-1])
+
+    def defaults(self, values: list[Any], span: Span) -> tree.Defaults:
+        return tree.Defaults(span, tuple(values))
+
+    def param(self, values: list[Any], span: Span) -> tree.Param:
+        return tree.Param(span, values[0], values[1])
+
+    def shared(self, values: list[Any], span: Span) -> tree.Shared:
+        return tree.Shared(span, values[0], values[1])
+
+    def condition(self, values: list[Any], span: Span) -> tree.If:
+        return tree.If(span, values[0], values[1], values[2] if len(values) == 3 else None)
+
+    def repeat(self, values: list[Any], span: Span) -> tree.Repeat:
+        return tree.Repeat(span, values[0], values[1] if len(values) == 3 else None, values[-1])
+
+    def for_(self, values: list[Any], span: Span) -> tree.For:
+        count = next(index for index, value in enumerate(values) if not isinstance(value, Token))
+        names = tuple(map(self.ident, values[:count]))
+        index = values[count + 1] if len(values) - count == 3 else None
+        return tree.For(span, names, values[count], index, values[-1])
+
+    def as_name(self, values: list[Any], span: Span) -> tree.Ident:
+        return self.ident(values[0])
+
+    def aux(self, values: list[Any], span: Span) -> tree.Aux:
+        return tree.Aux(span, values[0])
+
+    # ------------------------------------------------------------------ chains
+
+    def chain(self, values: list[Any], span: Span) -> tree.Chain:
+        targets = tuple(value for value in values if isinstance(value, tree.Target))
+        return tree.Chain(span, tuple(values[: len(values) - len(targets)]), targets)
+
+    def target(self, values: list[Any], span: Span) -> tree.Target:
+        return tree.Target(span, self.ident(values[0]), tuple(values[1:]))
+
+    def from_(self, values: list[Any], span: Span) -> tree.From:
+        return tree.From(span, values[0])
+
+    def role(self, values: list[Any], span: Span) -> tree.Role:
+        return tree.Role(span, values[0], self.what(values[1]))
+
+    def role_name(self, values: list[Any], span: Span) -> str:
+        name: str = values[0].text
+        return name
+
+    def what(self, value: Any) -> tree.Layer | tree.Scope:
+        """A layer or scope as it is; a bare body is a scope without a label."""
+        return tree.Scope(value.span, None, value) if isinstance(value, tree.Body) else value
+
+    def layer(self, values: list[Any], span: Span) -> tree.Layer:
+        return tree.Layer(span, values[0] if len(values) == 2 else None, values[-1])
+
+    def scope(self, values: list[Any], span: Span) -> tree.Scope:
+        return tree.Scope(span, values[0], values[1])
+
+    def branches(self, values: list[Any], span: Span) -> tree.Branches:
+        return tree.Branches(span, values[0] if len(values) == 2 else None, values[-1])
+
+    def residual(self, values: list[Any], span: Span) -> tree.Residual:
+        at = next(index for index, value in enumerate(values) if isinstance(value, tree.Body))
+        return tree.Residual(
+            span, values[0] if at else None, values[at], values[at + 1] if len(values) > at + 1 else None
+        )
+
+    def residual_skip(self, values: list[Any], span: Span) -> tree.Layer | tree.Scope:
+        return self.what(values[0])
+
+    def label(self, values: list[Any], span: Span) -> tree.Label:
+        return self.label_of(values[0])
+
+    def placed(self, values: list[Any], span: Span) -> tree.Placed:
+        called = len(values) == 2
+        return tree.Placed(span, self.ident(values[0]), values[1] if called else (), called)
+
+    def keyword_argument(self, values: list[Any], span: Span) -> tree.Argument:
+        return tree.Argument(span, self.ident(values[0]), values[1])
+
+    def argument(self, values: list[Any], span: Span) -> tree.Argument:
+        return tree.Argument(span, None, values[0])
+
+    # ------------------------------------------------------------- expressions
+
+    def conditional(self, values: list[Any], span: Span) -> tree.Conditional:
+        return tree.Conditional(span, *values)
+
+    def binary(self, values: list[Any], span: Span) -> tree.Binary:
+        return tree.Binary(span, values[1].text, values[0], values[2])
+
+    def unary(self, values: list[Any], span: Span) -> tree.Unary:
+        return tree.Unary(span, values[0].text, values[1])
+
+    def attribute(self, values: list[Any], span: Span) -> tree.Attribute:
+        return tree.Attribute(span, values[0], self.ident(values[1]))
+
+    def index(self, values: list[Any], span: Span) -> tree.Index:
+        return tree.Index(span, *values)
+
+    def slice(self, values: list[Any], span: Span) -> tree.Slice:
+        start = next((value.value for value in values[1:] if isinstance(value, Start)), None)
+        stop = next((value for value in values[1:] if not isinstance(value, Start)), None)
+        return tree.Slice(span, values[0], start, stop)
+
+    def slice_start(self, values: list[Any], span: Span) -> Start:
+        return Start(values[0])
+
+    def call(self, values: list[Any], span: Span) -> tree.Call:
+        return tree.Call(span, *values)
+
+    def group(self, values: list[Any], span: Span) -> tree.Expr:
+        inner: tree.Expr = values[0]
+        return inner
+
+    def only(self, values: list[Any], span: Span) -> Any:
+        return values[0]
+
+    def name(self, values: list[Any], span: Span) -> tree.Name:
+        return tree.Name(span, values[0].text)
+
+    def in_(self, values: list[Any], span: Span) -> tree.Name:
+        return tree.Name(span, "in")
+
+    def true(self, values: list[Any], span: Span) -> tree.Bool:
+        return tree.Bool(span, True)
+
+    def false(self, values: list[Any], span: Span) -> tree.Bool:
+        return tree.Bool(span, False)
+
+    def none(self, values: list[Any], span: Span) -> tree.Nothing:
+        return tree.Nothing(span)
+
+    def text(self, values: list[Any], span: Span) -> tree.Text:
+        return self.string(values[0])
+
+    def list_of(self, values: list[Any], span: Span) -> tree.ListOf:
+        return tree.ListOf(span, tuple(values))
+
+    def comprehension(self, values: list[Any], span: Span) -> tree.Comprehension:
+        generators = tuple(value for value in values if isinstance(value, tree.Generator))
+        rest = values[1 + len(generators) :]
+        return tree.Comprehension(span, values[0], generators, rest[0] if rest else None)
+
+    def generator(self, values: list[Any], span: Span) -> tree.Generator:
+        return tree.Generator(span, tuple(map(self.ident, values[:-1])), values[-1])
+
+    def size(self, values: list[Any], span: Span) -> tree.Size:
+        parts = values[0].text.split("x")
+        return tree.Size(span, tuple(part if _SYMBOL.match(part) else int(part) for part in parts))
+
+    def number(self, values: list[Any], span: Span) -> tree.Number:
+        text = values[0].text
+        value = number(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            self.problems.append(problems.InfiniteNumber(span))
+        return tree.Number(span, value, text)
+
+
+def number(text: str) -> int | float:
+    """The value of a number as written: exact, an int where it has no fraction left after its suffix; `inf` if too big."""
+    digits = text.rstrip("KMG").replace("_", "")
+    shift = FACTORS.get(text[-1], 0)
+    if not shift:
+        return int(digits) if digits.isdigit() else float(digits)
+    whole, _, exponent = digits.lower().partition("e")
+    if exponent:
+        return float(f"{whole}e{int(exponent) + shift}")
+    before, _, after = whole.partition(".")
+    after = after.rstrip("0")
+    if len(after) <= shift:
+        return int(before + after.ljust(shift, "0"))
+    return float(f"{before}.{after}e{shift}")
+
+
+ACTIONS: dict[str, Any] = {name: value for name, value in vars(Builder).items() if callable(value)}
+ACTIONS |= {name: Builder.several for name in ("parameters", "expects", "arguments")}
+ACTIONS |= {name: Builder.only for name in ("residual_if", "filter")}

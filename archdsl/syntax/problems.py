@@ -1,0 +1,492 @@
+"""What can be wrong with the text of a spec: one value for each kind, with its rule and its words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archdsl.diagnostics import Diagnostic, Problem, quote
+from archdsl.source import Span
+
+
+@dataclass(frozen=True)
+class SyntaxProblem(Problem):
+    """A problem of the text, at a place."""
+
+    span: Span
+
+    def say(self, message: str, label: str = "", help: str | None = None, *notes: str) -> Diagnostic:
+        """The diagnostic at this place."""
+        return Diagnostic(self.code, message, self.span, label, notes, help)
+
+    @property
+    def text(self) -> str:
+        return quote(self.span.text)
+
+
+# ------------------------------------------------------------------ characters and words
+
+REPLACED = {
+    "'": 'strings stand in double quotes: "same"',
+    "`": 'strings stand in double quotes: "same"',
+    ";": "a statement ends at the end of its line",
+    "!": "`!=` compares, `not` negates",
+    "&": "write `and`",
+    "|": "write `or`",
+    "^": "a power is `2 ** i`",
+    "\u00d7": "a size is written with the letter x: `3x3`",
+    "\u2192": "an arrow is written `->`",
+    "\u2212": "a minus is written `-`",
+    "\u201c": 'strings stand in straight double quotes: "same"',
+    "\u201d": 'strings stand in straight double quotes: "same"',
+    "\ufeff": "save the file as UTF-8 without a byte order mark",
+}
+
+
+@dataclass(frozen=True)
+class BadCharacter(SyntaxProblem):
+    """A character stands in the text that no word, number, string or mark of the language has. Comments and strings
+    may hold any character."""
+
+    code: ClassVar[str] = "E0101"
+    rule: ClassVar[str] = "Outside strings and comments a spec is written in ASCII letters, digits and marks."
+
+    def diagnostic(self) -> Diagnostic:
+        char = self.span.text
+        shown = quote(char) if char.isprintable() and char.isascii() else f"U+{ord(char):04X}"
+        return self.say(f"the character `{shown}` has no meaning here", help=REPLACED.get(char))
+
+
+@dataclass(frozen=True)
+class OpenString(SyntaxProblem):
+    """A string starts with `"` and its line ends before the closing `"`."""
+
+    code: ClassVar[str] = "E0102"
+    rule: ClassVar[str] = 'A string starts and ends with `"` on one line and holds no `"`.'
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say("this string does not end on its line", 'no closing `"`', 'close it:  "..."')
+
+
+@dataclass(frozen=True)
+class RunTogether(SyntaxProblem):
+    """Two words or numbers touch, such as `25abc` or `a orb`, and so are neither the one nor the other."""
+
+    left: str
+    right: str
+    code: ClassVar[str] = "E0103"
+    rule: ClassVar[str] = "Between two words or numbers stands a space or a mark."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"`{quote(self.left)}` and `{quote(self.right)}` run together",
+            help=f"put a space or a mark between them:  {quote(self.left)} {quote(self.right)}",
+        )
+
+
+@dataclass(frozen=True)
+class ForeignName(SyntaxProblem):
+    """A name holds letters outside ASCII. Names become names of weights and of Python, where letters that look alike
+    would fall together."""
+
+    code: ClassVar[str] = "E0104"
+    rule: ClassVar[str] = "A name is made of ASCII letters, digits and `_`, and does not start with a digit."
+
+    def diagnostic(self) -> Diagnostic:
+        foreign = "".join(dict.fromkeys(char for char in self.span.text if not char.isascii()))
+        return self.say(f"the name `{self.text}` has letters outside ASCII", f"`{quote(foreign)}`")
+
+
+@dataclass(frozen=True)
+class LongName(SyntaxProblem):
+    """A name is longer than the budget allows."""
+
+    limit: int
+    code: ClassVar[str] = "E0105"
+    rule: ClassVar[str] = "A name has at most 64 characters."
+
+    def diagnostic(self) -> Diagnostic:
+        length = self.span.end - self.span.start
+        return self.say(f"this name has {length} characters; the limit is {self.limit}")
+
+
+@dataclass(frozen=True)
+class LongNumber(SyntaxProblem):
+    """A number has more digits than the budget allows."""
+
+    limit: int
+    code: ClassVar[str] = "E0106"
+    rule: ClassVar[str] = "A number has at most 18 digits."
+
+    def diagnostic(self) -> Diagnostic:
+        digits = sum(map(str.isdigit, self.span.text))
+        return self.say(f"this number has {digits} digits; the limit is {self.limit}")
+
+
+@dataclass(frozen=True)
+class InfiniteNumber(SyntaxProblem):
+    """A number is too large to be held."""
+
+    code: ClassVar[str] = "E0107"
+    rule: ClassVar[str] = "A number is finite."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"`{self.text}` is too large for a number", help="the largest is about 1.8e308")
+
+
+# ------------------------------------------------------------------------------ brackets
+
+
+@dataclass(frozen=True)
+class OpenBracket(SyntaxProblem):
+    """A `{`, `(` or `[` is never closed. The place shown is the bracket itself; for a `{` it is the one that the
+    indentation points to."""
+
+    noticed: Span | None
+    code: ClassVar[str] = "E0108"
+    rule: ClassVar[str] = "Every `{`, `(` and `[` is closed by its own `}`, `)` or `]`."
+
+    def diagnostic(self) -> Diagnostic:
+        opener = self.span.text
+        closer = {"(": ")", "[": "]", "{": "}"}[opener]
+        where = f"`{quote(self.noticed.text)}` at {self.noticed.place}" if self.noticed else "the end of the text"
+        return self.say(f"this `{opener}` is not closed", f"no `{closer}` before {where}", f"add `{closer}`")
+
+
+@dataclass(frozen=True)
+class StrayBracket(SyntaxProblem):
+    """A closing bracket stands where no bracket is open."""
+
+    code: ClassVar[str] = "E0109"
+    rule: ClassVar[str] = "A `}`, `)` or `]` closes a bracket that is open."
+
+    def diagnostic(self) -> Diagnostic:
+        opener = {")": "(", "]": "[", "}": "{"}[self.span.text]
+        return self.say(f"this `{self.text}` closes nothing", f"no `{opener}` is open here", "remove it")
+
+
+@dataclass(frozen=True)
+class WrongBracket(SyntaxProblem):
+    """A bracket is closed by one of another kind."""
+
+    opener: Span
+    code: ClassVar[str] = "E0110"
+    rule: ClassVar[str] = "A `(` is closed by `)`, a `[` by `]`, a `{` by `}`."
+
+    def diagnostic(self) -> Diagnostic:
+        closer = {"(": ")", "[": "]", "{": "}"}[self.opener.text]
+        message = f"`{self.text}` cannot close the `{self.opener.text}` at {self.opener.place}"
+        return self.say(message, help=f"write `{closer}`")
+
+
+# --------------------------------------------------------------------------------- order
+
+
+@dataclass(frozen=True)
+class UnexpectedToken(SyntaxProblem):
+    """Something stands where the grammar has no place for it. The message says what could stand there."""
+
+    found: str
+    expected: str
+    hint: str | None = None
+    code: ClassVar[str] = "E0111"
+    rule: ClassVar[str] = "A spec is made of the declarations and statements of this page, in their forms."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"unexpected {quote(self.found)}", f"here could stand {self.expected}", self.hint)
+
+
+@dataclass(frozen=True)
+class ReservedName(SyntaxProblem):
+    """A word of the language is used as a name: of a label, a parameter, a variable or an output."""
+
+    label: bool
+    code: ClassVar[str] = "E0112"
+    rule: ClassVar[str] = "Reserved words are labels only in quotes, and never parameters, variables or output names."
+
+    def diagnostic(self) -> Diagnostic:
+        fix = f'as a label it stands in quotes:  "{self.text}"' if self.label else "choose another name"
+        return self.say(f"`{self.text}` is a word of the language and cannot be a name", help=fix)
+
+
+@dataclass(frozen=True)
+class MisspeltWord(SyntaxProblem):
+    """A word is close to one of the language that could stand in its place."""
+
+    meant: str
+    code: ClassVar[str] = "E0113"
+    rule: ClassVar[str] = "A statement that is not a layer, a scope or a chain starts with a word of the language."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"`{self.text}` is no word of the language here", help=f"did you mean `{self.meant}`?")
+
+
+@dataclass(frozen=True)
+class WrongMark(SyntaxProblem):
+    """A mark stands in the place of another one: `=` where values are compared, `==` or `:` where a name is bound."""
+
+    meant: str
+    why: str
+    code: ClassVar[str] = "E0114"
+    rule: ClassVar[str] = "`=` binds a name or an argument, `==` compares, and `:` follows a label."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"`{self.text}` where `{self.meant}` belongs", self.why, f"write `{self.meant}`")
+
+
+@dataclass(frozen=True)
+class Unbound(SyntaxProblem):
+    """A name is given a value without `let`."""
+
+    code: ClassVar[str] = "E0115"
+    rule: ClassVar[str] = "`let` binds a name, once."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"`{self.text}` is bound without `let`", help=f"let {self.text} = ...")
+
+
+@dataclass(frozen=True)
+class StatementOutside(SyntaxProblem):
+    """A layer or another statement stands at the level of the file, where only declarations do."""
+
+    code: ClassVar[str] = "E0116"
+    rule: ClassVar[str] = (
+        "A file holds imports, `let`, `defaults`, blocks and archs; all other statements stand in a body."
+    )
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"`{self.text}` stands outside of any block or arch",
+            "a declaration is expected: `block`, `arch`, `let`, `defaults` or `from ... import`",
+            "move it into the `{ }` of a block or arch",
+        )
+
+
+@dataclass(frozen=True)
+class DeclarationInside(SyntaxProblem):
+    """A block, arch or import is declared inside a body."""
+
+    code: ClassVar[str] = "E0117"
+    rule: ClassVar[str] = "Blocks, archs and imports are declared at the level of the file."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"`{self.text}` is declared inside a body", "declarations stand at the level of the file", "move it there"
+        )
+
+
+@dataclass(frozen=True)
+class MissingParameters(SyntaxProblem):
+    """A block or arch is declared without its list of parameters."""
+
+    code: ClassVar[str] = "E0118"
+    rule: ClassVar[str] = "A block or arch with a body has a list of parameters, empty or not: `block Stem() { ... }`."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"`{self.text}` has no list of parameters", help=f"write `{self.text}()`")
+
+
+# ----------------------------------------------------------------------------- templates
+
+
+@dataclass(frozen=True)
+class OpenTemplate(SyntaxProblem):
+    """A `{` in a string starts an expression that the string does not close."""
+
+    code: ClassVar[str] = "E0119"
+    rule: ClassVar[str] = "In a string `{...}` holds an expression, and `{{` and `}}` are braces."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say("this `{` in a string is not closed", help="close it with `}`; a brace as such is `{{`")
+
+
+@dataclass(frozen=True)
+class TemplateBrace(SyntaxProblem):
+    """A `}` in a string closes nothing."""
+
+    code: ClassVar[str] = "E0120"
+    rule: ClassVar[str] = "In a string a single `}` ends an expression."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say("this `}` in a string closes nothing", help="a brace as such is `}}`")
+
+
+@dataclass(frozen=True)
+class EmptyTemplate(SyntaxProblem):
+    """The braces in a string hold no expression."""
+
+    code: ClassVar[str] = "E0121"
+    rule: ClassVar[str] = "The braces of a template hold one expression."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say("these braces hold no expression", help='name a value, as in "layer{i}"')
+
+
+# --------------------------------------------------------------------------------- places
+
+
+@dataclass(frozen=True)
+class SkipOutside(SyntaxProblem):
+    """`skip` marks a shortcut where there is no sum or merge that it could be a side of."""
+
+    code: ClassVar[str] = "E0122"
+    rule: ClassVar[str] = "`skip` stands on the line of a residual's `}`, or starts a branch in `branches`."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            "`skip` outside of a residual or branches",
+            "nothing is added or merged here",
+            "write  residual { ... } skip S   or   branches add { skip S ... }",
+        )
+
+
+@dataclass(frozen=True)
+class SkipLine(SyntaxProblem):
+    """A residual's `skip` starts a line of its own, where it would be a branch."""
+
+    closing: Span
+    code: ClassVar[str] = "E0123"
+    rule: ClassVar[str] = "A residual's `skip` stands on the line of its `}`."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            "a residual's `skip` stands on the line of its `}`",
+            help=f"move it up, behind the `}}` at {self.closing.place}:  }} skip ...",
+        )
+
+
+@dataclass(frozen=True)
+class SkipChain(SyntaxProblem):
+    """A chain follows `skip`, which takes one layer, a scope or a body."""
+
+    code: ClassVar[str] = "E0124"
+    rule: ClassVar[str] = "`skip` takes one layer, a scope or a body."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say("`skip` takes one layer, not a chain", help="put the chain in a body:  skip { a -> b }")
+
+
+@dataclass(frozen=True)
+class MisplacedFigure(SyntaxProblem):
+    """An `input`, `output` or `expect` stands in a block or scope. They say things about a whole network."""
+
+    word: str
+    code: ClassVar[str] = "E0125"
+    rule: ClassVar[str] = "`input`, `output` and `expect` stand in the body of an arch, or in an `if` directly in it."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"`{self.word}` belongs directly in an arch", help="move it to the body of the arch")
+
+
+@dataclass(frozen=True)
+class LateDefaults(SyntaxProblem):
+    """`defaults` at the level of the file stands behind a block or arch, which it would not reach."""
+
+    first: Span
+    code: ClassVar[str] = "E0126"
+    rule: ClassVar[str] = "At the level of the file `defaults` stands before the first block and arch."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            "`defaults` stands behind a declaration",
+            help=f"move it before line {self.first.line}, or into the body that it is for",
+        )
+
+
+@dataclass(frozen=True)
+class DuplicateName(SyntaxProblem):
+    """Two declarations of a file, parameters of a declaration or names of a statement are the same."""
+
+    kind: str
+    first: Span
+    code: ClassVar[str] = "E0127"
+    rule: ClassVar[str] = "A name is declared once in a file, and once in a list of parameters or names."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"the {self.kind} `{self.text}` is there already, at {self.first.place}", help="rename one")
+
+
+@dataclass(frozen=True)
+class DuplicateArgument(SyntaxProblem):
+    """An argument is given twice in one call."""
+
+    first: Span
+    code: ClassVar[str] = "E0128"
+    rule: ClassVar[str] = "A call gives each argument once."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"`{self.text}` is given twice", f"first at {self.first.place}", "remove one")
+
+
+@dataclass(frozen=True)
+class LatePositional(SyntaxProblem):
+    """An argument without a name follows one with a name."""
+
+    keyword: Span
+    code: ClassVar[str] = "E0129"
+    rule: ClassVar[str] = "In a call arguments without a name come before those with one."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            "an argument without a name follows one with a name",
+            f"`{quote(self.keyword.text)}` at {self.keyword.place} has one",
+            "move it to the front, or name it",
+        )
+
+
+# -------------------------------------------------------------------------------- budgets
+
+
+@dataclass(frozen=True)
+class BigSource(SyntaxProblem):
+    """A text is larger than the budget allows. It is not read further."""
+
+    size: int
+    limit: int
+    code: ClassVar[str] = "E0130"
+    rule: ClassVar[str] = "A file has at most 1 MiB."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"this text has {self.size} bytes; the limit is {self.limit}")
+
+
+@dataclass(frozen=True)
+class ManyTokens(SyntaxProblem):
+    """A text holds more words, numbers and marks than the budget allows."""
+
+    limit: int
+    code: ClassVar[str] = "E0131"
+    rule: ClassVar[str] = "A file has at most 200,000 words, numbers, strings and marks."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"this text has more than {self.limit} words and marks",
+            "the limit is here",
+            "fold rows with `repeat` or `for`",
+        )
+
+
+@dataclass(frozen=True)
+class DeepNesting(SyntaxProblem):
+    """Brackets or bodies stand in one another more deeply than the budget allows."""
+
+    limit: int
+    code: ClassVar[str] = "E0132"
+    rule: ClassVar[str] = "Brackets and bodies nest at most 64 deep."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(
+            f"brackets nest deeper than {self.limit} here", help="name an inner part as a block or with `let`"
+        )
+
+
+@dataclass(frozen=True)
+class DeepExpression(SyntaxProblem):
+    """An expression has more operators in one another, or an `if` more `else if`, than the budget allows."""
+
+    limit: int
+    code: ClassVar[str] = "E0133"
+    rule: ClassVar[str] = "An expression is at most 64 operators deep, and an `if` has at most 63 `else if`."
+
+    def diagnostic(self) -> Diagnostic:
+        return self.say(f"more than {self.limit} operators stand in one another here", help="name a part with `let`")

@@ -1,0 +1,43 @@
+"""The parse table of the language, as the machine reads it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A production: what it makes, the action that makes it, and what becomes of each symbol's value."""
+
+    origin: str
+    action: str
+    length: int
+    kept: tuple[int, ...]
+    spliced: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """States: an action is the next state, or `-1 - rule`; a goto is the state after what a rule made."""
+
+    rules: tuple[Rule, ...]
+    actions: tuple[dict[str, int], ...]
+    gotos: tuple[dict[str, int], ...]
+    starts: dict[str, int]
+    ends: dict[str, int]
+
+
+@cache
+def tables() -> Tables:
+    """The table that generate.py wrote."""
+    data = json.loads(Path(__file__).with_name("grammar.json").read_text(encoding="utf-8"))
+    rules = tuple(_rule(*row) for row in data["rules"])
+    return Tables(rules, tuple(data["actions"]), tuple(data["gotos"]), data["starts"], data["ends"])
+
+
+def _rule(origin: str, action: str, codes: str) -> Rule:
+    kept = tuple(index for index, code in enumerate(codes) if code != "0")
+    return Rule(origin, action, len(codes), kept, frozenset(index for index, code in enumerate(codes) if code == "2"))
