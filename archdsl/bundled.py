@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from archdsl.diagnostics import UsageError, closest, quote
+from archdsl.library import specs_root
 
 # A declaration stands at the start of a line; the parser is not asked, so that a listing needs no parse of every file.
 DECLARATION = re.compile(r"^arch[ \t]+([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
@@ -23,16 +24,9 @@ class Bundled:
 
 
 @cache
-def specs_root() -> Path:
-    """The folder of the bundled specs: `specs/` beside the package in a checkout, `archdsl/specs` when installed."""
-    package = Path(__file__).resolve().parent
-    installed = package / "specs"
-    return installed if installed.is_dir() else package.parent / "specs"
-
-
-@cache
 def bundled() -> dict[str, tuple[Bundled, ...]]:
-    """What each bundled name stands for: file stems (with an arch in them) and arch names, sorted; one entry if unique."""
+    """What each bundled name stands for: file stems (with an arch in them) and arch names, sorted; one entry if
+    unique."""
     found: dict[str, list[Bundled]] = {}
     for path in sorted(specs_root().rglob("*.arch")):
         declared = DECLARATION.findall(path.read_text("utf-8"))

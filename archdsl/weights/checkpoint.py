@@ -39,8 +39,9 @@ class WeightsError(ArchdslError):
 def read(path: str | os.PathLike[str]) -> Arrays:
     """The arrays of a checkpoint by key, in the order of the file.
 
-    `.safetensors` is read with numpy alone; `.pt`, `.pth`, `.bin` and `.ckpt` by torch, tensors only (`weights_only=True`),
-    where a state_dict that lies under the key `state_dict`, `model_state_dict` or `model` is found. Raises `WeightsError`.
+    `.safetensors` is read with numpy alone; `.pt`, `.pth`, `.bin` and `.ckpt` by torch, tensors only
+    (`weights_only=True`), where a state_dict that lies under the key `state_dict`, `model_state_dict` or `model` is
+    found. Raises `WeightsError`.
     """
     file = Path(path)
     if not file.is_file():
@@ -93,4 +94,5 @@ def chunks(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Ite
     yield text
     for _, array in ordered:
         if array.nbytes:
-            yield memoryview(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).reshape(-1)).cast("B")
+            plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            yield plain.reshape(-1).view(np.uint8).data

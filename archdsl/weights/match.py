@@ -25,8 +25,9 @@ Note = Callable[[str], None]
 def match(graph: Graph, arrays: Mapping[str, np.ndarray], note: Note = lambda text: None) -> dict[str, np.ndarray]:
     """The arrays in the graph's order, if keys, shapes and types are the graph's; else raises `CompileError`.
 
-    Three habits of checkpoints are accepted, and told to `note`: a prefix `module.` or `_orig_mod.` on every key, float16
-    where the graph has float32 (the same numbers), and no batchnorm counters at all (torch before 0.4.1), which begin at 0.
+    Three habits of checkpoints are accepted, and told to `note`: a prefix `module.` or `_orig_mod.` on every key,
+    float16 where the graph has float32 (the same numbers), and no batchnorm counters at all (torch before 0.4.1),
+    which begin at 0.
     """
     given = _without_prefix(arrays, note)
     expected = {key: tensor for key, _, tensor in graph.state()}
@@ -48,9 +49,7 @@ def _without_prefix(arrays: Mapping[str, np.ndarray], note: Note) -> dict[str, n
     return dict(arrays)
 
 
-def _with_counters(
-    given: dict[str, np.ndarray], expected: Mapping[str, Tensor], note: Note
-) -> dict[str, np.ndarray]:
+def _with_counters(given: dict[str, np.ndarray], expected: Mapping[str, Tensor], note: Note) -> dict[str, np.ndarray]:
     counters = [key for key in expected if key.endswith(COUNTER)]
     if not counters or not given or any(key.endswith(COUNTER) for key in given):
         return given
@@ -60,7 +59,9 @@ def _with_counters(
 
 def _missing(given: Mapping[str, np.ndarray], expected: Mapping[str, Tensor]) -> list[Diagnostic]:
     return [
-        MissingWeight(key, str(_sizes(tensor.sizes))).diagnostic() for key, tensor in expected.items() if key not in given
+        MissingWeight(key, str(_sizes(tensor.sizes))).diagnostic()
+        for key, tensor in expected.items()
+        if key not in given
     ]
 
 

@@ -1,4 +1,4 @@
-"""What weights need of torch: its checkpoint files and its random state. The one module of this room that imports it."""
+"""What weights need of torch, in the one module of this room that imports it: checkpoint files and the random state."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from archdsl.diagnostics import ArchdslError
 from archdsl.weights.checkpoint import Arrays, WeightsError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
-class TorchMissing(ArchdslError):
-    """torch is needed and not installed (exit code 3)."""
-
-
 def read_torch(file: Path) -> Arrays:
-    """The tensors of a state_dict file as arrays, by key. Raises `WeightsError`, and `TorchMissing` without torch."""
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise TorchMissing(f"{file} is read by torch: pip install 'archdsl[torch]'") from error
+    """The tensors of a state_dict file as arrays, by key. Raises `WeightsError`."""
+    import torch
+
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, TypeError) as error:

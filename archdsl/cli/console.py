@@ -1,0 +1,67 @@
+"""What a user reads: results on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
+
+from archdsl.diagnostics import CompileError, render_all
+
+JSON_VERSION = 1  # of the shape of what `--json` prints
+LONG = 8  # inputs from which on a terminal shows progress
+
+
+def say(text: str) -> None:
+    """A line of the result, on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def say_json(**content: Any) -> None:
+    """The result as one JSON object on stdout, with the version of its shape."""
+    say(json.dumps({"version": JSON_VERSION, **content}, indent=2, ensure_ascii=True))
+
+
+def note(text: str) -> None:
+    """A line beside the result, on stderr."""
+    sys.stderr.write(f"archdsl: {text}\n")
+
+
+def complain(error: CompileError) -> None:
+    """All diagnostics of a spec, on stderr."""
+    sys.stderr.write(render_all(error.diagnostics, colored(sys.stderr)) + "\n")
+
+
+def colored(stream: TextIO) -> bool:
+    """Whether a stream takes colors: a terminal does, unless NO_COLOR says no (no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
+    """Rows as aligned columns, two spaces apart; the columns in `right` are flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    flush = frozenset(right)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if index in flush else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def progress(items: Sequence[str], doing: str) -> Iterator[str]:
+    """The items one by one, with a bar on a terminal's stderr where they are many."""
+    if len(items) < LONG or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, description=doing, console=Console(stderr=True), transient=True)

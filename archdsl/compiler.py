@@ -1,0 +1,161 @@
+"""The whole compiler as one page: text to tree to program to graph, and a graph to each target."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archdsl.bundled import find
+from archdsl.diagnostics import UsageError, quote
+from archdsl.elaborate import check as check_source
+from archdsl.elaborate import elaborate
+from archdsl.files import FileError, read
+from archdsl.graph.graph import Graph
+from archdsl.limits import DEFAULT, Limits
+from archdsl.source import Source
+from archdsl.targets import registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+Spec = str | os.PathLike[str] | Source
+Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"]
+Note = Callable[[str], None]
+BIGGEST_FILE = 1 << 29  # bytes that are read at all; the budget of a spec's text is far below
+
+
+def source(spec: Spec) -> tuple[Source, str | None]:
+    """The text that a spec names, and the arch in it if the name is an arch's: a path, a bundled name, or a `Source`.
+
+    Raises `UsageError` for a name that is neither a file nor bundled, and `FileError` for a file that cannot be read.
+    """
+    if isinstance(spec, Source):
+        return spec, None
+    path = Path(spec)
+    if path.is_file() or path.suffix or len(path.parts) > 1:
+        return _read(path, str(spec)), None
+    bundled = find(str(spec))
+    return _read(bundled.path, bundled.path.name), bundled.arch
+
+
+def check(spec: Spec, *, limits: Limits = DEFAULT) -> tuple[Graph, ...]:
+    """The graph of each arch of a spec that needs no arguments, every `expect` and `require` proven.
+
+    Raises `CompileError` with all that is wrong in the file.
+    """
+    text, _ = source(spec)
+    return tuple(Graph(program) for program in check_source(text, limits))
+
+
+def compile(spec: Spec, *, arch: str | None = None, limits: Limits = DEFAULT, **params: Any) -> Graph:
+    """The graph of one arch, with `.params`, `.macs` and `.output_shapes`; keywords are the arch's own parameters.
+
+    Without `arch`, the one of the file's name, else the only one without required parameters. Raises `CompileError`
+    for a spec that does not hold, and `TypeError` for a keyword that the arch does not have.
+    """
+    return graph_of(spec, arch, params, limits)
+
+
+def graph_of(spec: Spec, arch: str | None, parameters: Mapping[str, Any], limits: Limits = DEFAULT) -> Graph:
+    """The same as `compile`, with the arch's parameters as a mapping (they may have any name)."""
+    text, named = source(spec)
+    if text.text.startswith("archdsl-graph "):
+        return _read_graph(text, arch, parameters)
+    return Graph(elaborate(text, arch or named, {key: _value(value) for key, value in parameters.items()}, limits))
+
+
+def weights_of(graph: Graph, weights: Weights | None, seed: int, note: Note | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint, if they are exactly the graph's, else initial values from the seed."""
+    from archdsl.weights import initial, match
+    from archdsl.weights import read as read_weights
+
+    if weights is None:
+        return initial(graph, seed)
+    return match(graph, weights if isinstance(weights, Mapping) else read_weights(weights), note or _quiet)
+
+
+def load(
+    spec: Spec, *, arch: str | None = None, weights: Weights | None = None, seed: int | None = None, **params: Any
+) -> torch.nn.Module:
+    """The arch as a live PyTorch module, with a checkpoint's weights or fresh ones.
+
+    `weights` is a safetensors file, a state_dict file or arrays by key, and must fit exactly. Without them the seed
+    fixes every number; no seed takes one from torch's default generator, so that `torch.manual_seed` fixes it.
+    """
+    from archdsl.targets.torch_module import instantiate
+    from archdsl.weights.torch_files import draw_seed
+
+    graph = graph_of(spec, arch, params)
+    if weights is None and seed is None:
+        seed = draw_seed()
+    return instantiate(graph, weights_of(graph, weights, seed or 0))
+
+
+def build(
+    spec: Spec,
+    target: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    arch: str | None = None,
+    weights: Weights | None = None,
+    seed: int = 0,
+    **params: Any,
+) -> str | bytes | Path:
+    """One target of an arch: its text or bytes, or with `out` the path of the file that holds them now.
+
+    Text targets are `torch`, `arch`, `graph`, `dot` and `svg`; `onnx`, `safetensors`, `png` and `pdf` are bytes.
+    Without `target` the suffix of `out` says which. A file is written whole or not at all. Raises `CompileError` and
+    `UsageError`.
+    """
+    if target is None and out is None:
+        raise UsageError("name a target, or a file whose suffix says which")
+    chosen = registry.target(target) if target is not None else registry.target_of(out or "")
+    graph = graph_of(spec, arch, params)
+    return registry.produce(chosen, graph, registry.Request(lambda: weights_of(graph, weights, seed)), out)
+
+
+def render(
+    spec: Spec,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    depth: str = "block",
+    format: str | None = None,
+    arch: str | None = None,
+    **params: Any,
+) -> str | bytes | Path:
+    """The picture of an arch at `stage`, `block` or `layer` depth, as `svg` (the default) or `dot` text, `png` or
+    `pdf` bytes; with `out` the path of the file that holds it now, its suffix giving the format. Raises as `build`
+    does."""
+    chosen = registry.picture(format, out)
+    graph = graph_of(spec, arch, params)
+    return registry.produce(chosen, graph, registry.Request(lambda: weights_of(graph, None, 0), depth), out)
+
+
+def _read(path: Path, name: str) -> Source:
+    """The text of a spec file. Raises `FileError` for one that cannot be read, is huge, or is no UTF-8."""
+    data = read(path, BIGGEST_FILE)
+    try:
+        return Source(data.decode("utf-8-sig"), name, path)
+    except UnicodeDecodeError as error:
+        raise FileError(f"{quote(name)}: not UTF-8 text (byte {error.start:,})") from error
+
+
+def _read_graph(text: Source, arch: str | None, parameters: Mapping[str, Any]) -> Graph:
+    """The graph that its stable text holds; it is built already, so it takes no arch and no parameters."""
+    from archdsl.graph.text import read_graph
+
+    if arch is not None or parameters:
+        raise UsageError(f"{quote(text.name)} is a graph, which is built already: it takes no arch and no parameters")
+    return read_graph(text)
+
+
+def _value(value: Any) -> Any:
+    """A Python value as the language has it: lists are tuples."""
+    return tuple(map(_value, value)) if isinstance(value, list | tuple) else value
+
+
+def _quiet(text: str) -> None:
+    """Takes a note that nobody asked for."""
