@@ -1,1 +1,8 @@
-"""From a graph back to classes with parameters."""
+"""Graph to classes with parameters, repeats folded: the one way back to a readable form."""
+
+from archdsl.outline.call import REQUIRED, Argument, Call, Operand, Symbol
+from archdsl.outline.classes import outline
+from archdsl.outline.expand import expand
+from archdsl.outline.model import Forms, Outline
+
+__all__ = ["REQUIRED", "Argument", "Call", "Forms", "Operand", "Outline", "Symbol", "expand", "outline"]

@@ -1,0 +1,214 @@
+"""Graph -> Outline: levels of one form become one class, its parameters found in the table of its instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from archdsl.graph.graph import Graph
+from archdsl.outline.bodies import body, chain, has_setup, is_chain, leaf, shape, without
+from archdsl.outline.holes import Hole, body_holes
+from archdsl.outline.levels import Level, levels
+from archdsl.outline.model import Body, Build, Class, Describe, New, Outline, Parameter
+from archdsl.outline.table import parameters
+
+MOST_STEPS_TO_JOIN = 200
+
+
+def outline(graph: Graph, describe: Describe) -> Outline:
+    """The classes of a net as a target would write it. Every legal graph has one; linear in the graph."""
+    return _Outliner(graph, _remembered(describe)).run()
+
+
+@dataclass(slots=True)
+class _Group:
+    """Levels of one form: a class to be. `option` is the optional place and each instance's module for it."""
+
+    body: Body
+    chained: bool
+    members: list[tuple[Level, Body]] = field(default_factory=list)
+    option: str | None = None
+
+
+class _Outliner:
+    def __init__(self, graph: Graph, describe: Describe) -> None:
+        self.graph, self.describe = graph, describe
+        self.builds: dict[int, Build] = {}
+        self.classes: list[Class] = []
+
+    def run(self) -> Outline:
+        root = levels(self.graph)
+        for rank in _ranked(root):
+            self._rank([level for level in rank if level is not root])
+        self._class([_Group(self._body(root), False, [(root, self._body(root))])])
+        return Outline(tuple(self.classes), len(self.classes) - 1)
+
+    def _rank(self, found: Iterable[Level]) -> None:
+        """Builds for levels whose children have theirs."""
+        groups: dict[Any, _Group] = {}
+        for level in found:
+            chained = is_chain(self.graph, level, self.describe)
+            if chained and level.block is None and not has_setup(self.graph, level, self.describe):
+                self.builds[id(level)] = self._chain(level)
+                continue
+            made = self._body(level)
+            key = (level.block, shape(made, chained))
+            groups.setdefault(key, _Group(made, chained)).members.append((level, made))
+        self._class(_joined(groups))
+
+    def _chain(self, level: Level) -> Build:
+        return chain(
+            [
+                self.builds[id(item.level)]
+                if item.level is not None
+                else leaf(self.graph, item.node, self.describe(self.graph, item.node))
+                for item in level.items
+            ]
+        )
+
+    def _body(self, level: Level) -> Body:
+        return body(self.graph, level, self.describe, self.builds)
+
+    def _class(self, groups: Iterable[_Group]) -> None:
+        for group in groups:
+            rows = [self._row(group, made) for _, made in group.members]
+            arguments = [dict(level.scope.arguments) if level.scope else {} for level, _ in group.members]
+            taken = frozenset([group.option] if group.option else [])
+            holes, found = parameters(rows, arguments, taken)
+            level = group.members[0][0]
+            self.classes.append(
+                Class(_named(self.graph, level), group.body, holes, found, group.chained, _doc(self.graph, level))
+            )
+            for at, (member, made) in enumerate(group.members):
+                values = tuple(parameter.values[at] for parameter in found)
+                option = _option(group, made)
+                self.builds[id(member)] = New(len(self.classes) - 1, values, option)
+
+    def _row(self, group: _Group, made: Body) -> list[Hole]:
+        if group.option is not None:
+            made = _without_build(made, group.option)
+        return list(body_holes(made, self._parameters))
+
+    def _parameters(self, cls: int) -> tuple[Parameter, ...]:
+        return self.classes[cls].parameters
+
+
+def _remembered(describe: Describe) -> Describe:
+    """The same, asked once for each node."""
+    known: dict[int, Any] = {}
+
+    def ask(graph: Graph, index: int) -> Any:
+        if index not in known:
+            known[index] = describe(graph, index)
+        return known[index]
+
+    return ask
+
+
+def _named(graph: Graph, level: Level) -> str:
+    """What a class is called after: its block, else the label of its level, else the net."""
+    if level.block:
+        return level.block
+    parts = [part for part in level.path.split(".") if not part.isdigit()]
+    if not level.path:
+        return graph.name
+    last = parts[-1].rstrip("0123456789") or parts[-1] if parts else ""
+    return last or "Part"
+
+
+def _doc(graph: Graph, level: Level) -> str:
+    if not level.path:
+        return graph.program.doc
+    return level.scope.doc if level.scope is not None else ""
+
+
+def _option(group: _Group, made: Body) -> tuple[tuple[str, Build | None], ...]:
+    if group.option is None:
+        return ()
+    found = next((item.build for item in made.attributes if item.name == group.option), None)
+    return ((group.option, found),)
+
+
+def _without_build(made: Body, name: str) -> Body:
+    attributes = tuple(replace(item, optional=True) if item.name == name else item for item in made.attributes)
+    return replace(made, attributes=attributes)
+
+
+def _joined(groups: Mapping[Any, _Group]) -> list[_Group]:
+    """Groups of one block that differ by one child against an identity become one, with that child optional."""
+    by_block: dict[str, dict[Any, _Group]] = {}
+    for (block, form), group in groups.items():
+        if block is not None and not group.chained and len(group.body.steps) <= MOST_STEPS_TO_JOIN:
+            by_block.setdefault(block, {})[form] = group
+    gone: set[int] = set()
+    for forms in by_block.values():
+        if len(forms) > 1:
+            _join_block(forms, gone)
+    return [group for group in groups.values() if id(group) not in gone]
+
+
+def _join_block(forms: Mapping[Any, _Group], gone: set[int]) -> None:
+    hosts: dict[Any, _Group] = {}
+    for group in forms.values():
+        for name in reversed([item.name for item in group.body.attributes if item.first is None]):
+            less = without(group.body, name)
+            plain = forms.get(shape(less, False)) if less is not None else None
+            if plain is None or plain is group:
+                continue
+            _merge(hosts, gone, group, plain, name)
+            break
+
+
+def _merge(hosts: dict[Any, _Group], gone: set[int], group: _Group, plain: _Group, name: str) -> None:
+    """Puts a group with a child and the one without it together; a further group with the same child joins them."""
+    opened = _without_build(group.body, name)
+    key = (name, shape(opened, False))
+    if key in hosts:
+        host = hosts[key]
+        host.members += group.members
+        gone.add(id(group))
+    elif id(plain) not in gone and plain.option is None and id(group) not in gone:
+        group.body, group.option = opened, name
+        group.members += plain.members
+        hosts[key] = group
+        gone.add(id(plain))
+
+
+def _ranked(root: Level) -> list[list[Level]]:
+    """All levels below the root by rank: each after those that it holds, and all calls of a block at one rank."""
+    found: list[Level] = []
+    below: dict[int, list[Level]] = {}
+
+    def visit(level: Level) -> None:
+        below[id(level)] = [item.level for item in level.items if item.level is not None]
+        for child in below[id(level)]:
+            visit(child)
+        found.append(level)
+
+    visit(root)
+    heights = _block_heights(found, below)
+    ranks: dict[int, list[Level]] = {}
+    for level in found:
+        own = 1 + max((child.rank for child in below[id(level)]), default=0)
+        level.rank = max(own, heights.get(level.block or "", 0))
+        ranks.setdefault(level.rank, []).append(level)
+    return [ranks[rank] for rank in sorted(ranks)]
+
+
+def _block_heights(found: list[Level], below: Mapping[int, list[Level]]) -> dict[str, int]:
+    """The rank of each block: above all that any of its calls holds. Sound as long as no block holds itself."""
+    heights: dict[str, int] = {}
+    for _ in range(len({level.block for level in found}) + 1):
+        changed = False
+        ranks: dict[int, int] = {}
+        for level in found:
+            own = 1 + max((ranks[id(child)] for child in below[id(level)]), default=0)
+            block = level.block or ""
+            ranks[id(level)] = max(own, heights.get(block, 0)) if block else own
+            if block and ranks[id(level)] > heights.get(block, 0):
+                heights[block] = ranks[id(level)]
+                changed = True
+        if not changed:
+            return heights
+    return {}

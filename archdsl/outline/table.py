@@ -1,0 +1,129 @@
+"""Parameters of a class from a table: a row of literals for each instance, a column for each place in the body."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archdsl.outline.call import REQUIRED
+from archdsl.outline.holes import Hole, exact
+from archdsl.outline.model import Expression, Parameter
+
+SIZES = ("channels", "features", "groups", "shape", "width", "size")
+MOST_FACTOR = 64
+
+
+def parameters(
+    rows: Sequence[Sequence[Hole]], arguments: Sequence[Mapping[str, Any]], taken: frozenset[str] = frozenset()
+) -> tuple[tuple[Any, ...], tuple[Parameter, ...]]:
+    """`(holes, parameters)`: each column as a literal or an `Expression`, with the parameters that these need.
+
+    `arguments` are those of the block's calls, one mapping for each row; their names are preferred.
+    A column that does not change is a literal; one that is another one, or a whole multiple or part of it, is derived.
+    """
+    table = _Table(arguments, taken)
+    holes = tuple(table.column([row[at] for row in rows]) for at in range(len(rows[0]) if rows else 0))
+    return holes, tuple(table.ordered())
+
+
+class _Table:
+    def __init__(self, arguments: Sequence[Mapping[str, Any]], taken: frozenset[str]) -> None:
+        self.found: list[Parameter] = []
+        self.kinds: list[str] = []
+        self.equal: dict[Any, int] = {}
+        self.names = set(taken)
+        self.arguments = _columns(arguments)
+
+    def column(self, cells: Sequence[Hole]) -> Any:
+        """A literal, or an expression in the parameters found so far or added for it."""
+        hole, values = cells[0], tuple(cell.value for cell in cells)
+        key = tuple(map(exact, values))
+        if len(set(key)) == 1:
+            return hole.value
+        if hole.name == "inplace":
+            return False  # only where it is legal for all
+        kind = _kind(hole.name)
+        if (kind, key) in self.equal:
+            return Expression(self.found[self.equal[kind, key]].name)
+        derived = self._derived(hole.name, kind, values)
+        if derived is not None:
+            return derived
+        return self._added(hole, kind, key, values)
+
+    def _derived(self, name: str, kind: str, values: tuple[Any, ...]) -> Expression | None:
+        for parameter, of in zip(self.found, self.kinds, strict=True):
+            if of == kind or (kind == "padding" and of == "kernel"):
+                expression = _ratio(parameter.name, parameter.values, values, kind == "padding")
+                if expression is not None:
+                    return expression
+        return None
+
+    def _added(self, hole: Hole, kind: str, key: tuple[Any, ...], values: tuple[Any, ...]) -> Expression:
+        """A new parameter: the block's argument that has this column, or a part of it, else the target's name."""
+        for name, column in self.arguments.items():
+            if tuple(map(exact, column)) == key:
+                return Expression(self._new(name, kind, values, hole.default))
+        if kind == "size":
+            for name, column in self.arguments.items():
+                expression = _ratio(name, column, values, False) if _whole(column) else None
+                if expression is not None and len(set(column)) > 1:
+                    new = self._new(name, kind, column, REQUIRED)
+                    return Expression(new, expression.factor, expression.divisor)
+        return Expression(self._new(hole.name, kind, values, hole.default))
+
+    def _new(self, name: str, kind: str, values: tuple[Any, ...], default: Any) -> str:
+        name = self._free(name)
+        common = default is not REQUIRED and exact(default) in map(exact, values)
+        self.equal.setdefault((kind, tuple(map(exact, values))), len(self.found))
+        self.found.append(Parameter(name, values, default if common else REQUIRED))
+        self.kinds.append(kind)
+        return name
+
+    def _free(self, name: str) -> str:
+        if keyword.iskeyword(name) or name == "self":
+            name += "_"
+        base, count = name, 1
+        while name in self.names:
+            count += 1
+            name = f"{base}{count}" if not base[-1].isdigit() else f"{base}_{count}"
+        self.names.add(name)
+        return name
+
+    def ordered(self) -> list[Parameter]:
+        """Those without a default first."""
+        return [p for p in self.found if p.default is REQUIRED] + [p for p in self.found if p.default is not REQUIRED]
+
+
+def _columns(arguments: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """The arguments that every call has, as columns."""
+    if not arguments:
+        return {}
+    names = [name for name in arguments[0] if all(name in row for row in arguments)]
+    return {name: tuple(row[name] for row in arguments) for name in names}
+
+
+def _kind(name: str) -> str:
+    """Which columns may be told by one another: sizes by sizes, a padding by its kernel, else only by their like."""
+    if any(word in name for word in SIZES) and name != "kernel_size":
+        return "size"
+    return "kernel" if name == "kernel_size" else name
+
+
+def _whole(values: Sequence[Any]) -> bool:
+    return all(type(value) is int and value > 0 for value in values)
+
+
+def _ratio(name: str, known: Sequence[Any], values: Sequence[Any], halves: bool) -> Expression | None:
+    """`values` as a whole multiple or part of `known`; with `halves` also rounded down, as a padding of a kernel."""
+    if not (all(type(value) is int for value in values) and _whole(known)):
+        return None
+    if halves:
+        return Expression(name, 1, 2) if all(v == k // 2 for k, v in zip(known, values, strict=True)) else None
+    first, other = known[0], values[0]
+    if other > 0 and other % first == 0 and (factor := other // first) <= MOST_FACTOR:
+        return Expression(name, factor) if all(v == k * factor for k, v in zip(known, values, strict=True)) else None
+    if other > 0 and first % other == 0 and (divisor := first // other) <= MOST_FACTOR:
+        exact_part = all(v * divisor == k for k, v in zip(known, values, strict=True))
+        return Expression(name, 1, divisor) if exact_part else None
+    return None
