@@ -1,0 +1,163 @@
+"""ONNX models, written from the graph in one pass: the same graph and weights give the same bytes.
+
+Opset 17 and IR version 8 are what onnxruntime reads since 1.12 (2022); no operation here needs a later one. Exact
+GELU, mish, group normalisation and the like are spelt out in older operators, and wherever runtimes disagree about an
+operator (pools with `ceil`, asymmetric padding) it is spelt out in ones that they agree on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx
+
+from archdsl.diagnostics import UsageError
+from archdsl.files import write_atomic
+from archdsl.graph import Graph
+from archdsl.ir import Value
+from archdsl.ops.base import Input, Learned
+from archdsl.targets.onnx_bytes import (
+    GRAPH,
+    Buffer,
+    described,
+    external_data,
+    field,
+    initializer_fields,
+    raw,
+    serialised,
+)
+from archdsl.targets.onnx_emit import BATCH, Array, Emission, FloatType, Place, describe
+from archdsl.targets.onnx_ops import VANISHING, emit
+
+OPSET = 17
+IR_VERSION = 8
+BIGGEST_MODEL = 2**31 - 1  # bytes that protobuf reads as one message
+
+
+def model(graph: Graph, weights: Mapping[str, Array], dtype: FloatType = "float32") -> onnx.ModelProto:
+    """The inference graph as an ONNX model of this float type; its first dimension `batch` is free.
+
+    `weights` maps the keys of the state_dict to arrays. Float64 is for checks: onnxruntime has no float64
+    convolution. Raises `ArchdslError` where a weight is missing or of another size.
+    """
+    emission = _emitted(graph, weights, dtype)
+    result = _before(graph)
+    result.graph.CopyFrom(emission.nodes)
+    result.graph.MergeFrom(emission.types)
+    for name, array in emission.initializers.items():
+        tensor = result.graph.initializer.add()
+        tensor.CopyFrom(described(name, array))
+        tensor.raw_data = raw(array).tobytes()
+    result.MergeFrom(_after(graph))
+    return result
+
+
+def write(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    external: bool | None = None,
+    dtype: FloatType = "float32",
+) -> bytes:
+    """The bytes of the model, those of `model(...)` serialised; with a `path`, a file of them, and `b""`.
+
+    With `external` the weights go to `NAME.onnx.data` beside the file; that happens by itself where the model would
+    pass 2 GB, the bound of protobuf. Raises `FileError`, `UsageError` where external data has no file to stand
+    beside, and as `model` does.
+    """
+    emission = _emitted(graph, weights, dtype)
+    if external is None:
+        external = emission.bytes > BIGGEST_MODEL
+    if external and path is None:
+        raise UsageError("weights beside the model need a file to stand beside: give a path")
+    if path is None:
+        return b"".join(_message(emission, None))
+    data = Path(path).with_name(f"{Path(path).name}.data") if external else None
+    if data is not None:
+        write_atomic(data, external_data(emission.initializers))
+    write_atomic(path, _message(emission, data.name if data else None))
+    return b""
+
+
+def _message(emission: Emission, location: str | None) -> Iterator[Buffer]:
+    """The bytes of the model in the order of its fields, weights straight from their arrays."""
+    initializers = list(initializer_fields(emission.initializers, location))
+    head, tail = serialised(emission.nodes), serialised(emission.types)
+    yield serialised(_before(emission.graph))
+    yield field(GRAPH, len(head) + sum(map(len, initializers)) + len(tail))
+    yield head
+    yield from initializers
+    yield tail
+    yield serialised(_after(emission.graph))
+
+
+def _before(graph: Graph) -> onnx.ModelProto:
+    """The fields of the model that stand before its graph."""
+    result = onnx.ModelProto(ir_version=IR_VERSION, producer_name="archdsl", producer_version=version("archdsl"))
+    result.doc_string = graph.program.doc
+    return result
+
+
+def _after(graph: Graph) -> onnx.ModelProto:
+    """The fields of the model that stand after its graph: the opset, and what it was made from."""
+    facts = {"spec": graph.program.source, "arch": graph.name, "digest": graph.program.digest}
+    result = onnx.ModelProto(opset_import=[onnx.OperatorSetIdProto(domain="", version=OPSET)])
+    for key, value in {**facts, "archdsl": version("archdsl")}.items():
+        result.metadata_props.add(key=key, value=value)
+    return result
+
+
+def _emitted(graph: Graph, weights: Mapping[str, Array], dtype: FloatType) -> Emission:
+    """The whole inference graph, written in program order."""
+    emission = Emission(graph, weights, dtype)
+    outputs = [(emission.value_name(output.name), output.value) for output in graph.outputs if not output.training]
+    _inputs(emission)
+    emission.reserve_keys()
+    named = _named(graph, outputs)
+    for index, node in enumerate(graph.nodes):
+        value = Value(index)
+        match node.op:
+            case _ if node.training:
+                continue
+            case Input():
+                continue
+            case Learned():
+                emission.names[value], emission.leads[value] = emission.weight(node.path), None
+            case _ if isinstance(node.op, VANISHING):
+                emission.names[value] = emission.names[node.inputs[0]]
+                emission.leads[value] = emission.leads[node.inputs[0]]
+            case op:
+                emit(Place(emission, index, named), op)
+    for name, value in outputs:
+        if named.get(_source(graph, value)) != name:
+            emission.add("Identity", emission.node_name(name), [emission.names[value]], [name], {})
+        describe(emission.types.output.add(), name, emission.leads[value], graph.shape(value).sizes, dtype)
+    return emission
+
+
+def _inputs(emission: Emission) -> None:
+    for index in emission.graph.inputs:
+        node, value = emission.graph.nodes[index], Value(index)
+        emission.names[value], emission.leads[value] = emission.value_name(node.path), BATCH
+        describe(emission.types.input.add(), emission.names[value], BATCH, node.outputs[0].sizes, emission.dtype)
+
+
+def _named(graph: Graph, outputs: list[tuple[str, Value]]) -> dict[Value, str]:
+    """The values that are computed under an output's name; others reach their output by an Identity."""
+    named: dict[Value, str] = {}
+    for name, value in outputs:
+        source = _source(graph, value)
+        if not isinstance(graph.nodes[source.node].op, Input | Learned):
+            named.setdefault(source, name)
+    return named
+
+
+def _source(graph: Graph, value: Value) -> Value:
+    """The value that is computed, behind operations that do nothing in inference."""
+    while isinstance(graph.nodes[value.node].op, VANISHING):
+        value = graph.nodes[value.node].inputs[0]
+    return value

@@ -1,0 +1,116 @@
+"""Runs ONNX models in two runtimes, and holds them to the checker and to our shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+from archdsl.graph import Graph
+
+Array = NDArray[Any]
+onnxruntime.set_default_logger_severity(3)
+
+
+def random_weights(graph: Graph, seed: int = 0, dtype: str = "float64") -> dict[str, Array]:
+    """Random values for every entry of the state_dict; variances log-uniform, so that a wrong `eps` shows."""
+    rng = np.random.default_rng(seed)
+    return {key: _entry(rng, key, tensor.sizes, tensor.dtype, dtype) for key, _, tensor in graph.state()}
+
+
+def _entry(rng: np.random.Generator, key: str, sizes: Sequence[int], kind: str, dtype: str) -> Array:
+    if kind == "int64":
+        return np.zeros(sizes, np.int64)
+    if key.endswith("running_var"):
+        return np.exp(rng.uniform(np.log(0.05), np.log(5.0), sizes)).astype(dtype)
+    fan = max(1, int(np.prod(sizes[1:])))
+    values = rng.standard_normal(sizes) / np.sqrt(fan)
+    return np.asarray(np.abs(values) + 0.1 if key.endswith("weight_g") else values, dtype)
+
+
+def random_inputs(graph: Graph, batch: int, seed: int = 0, dtype: str = "float64") -> dict[str, Array]:
+    """A random batch for every input, by name."""
+    rng = np.random.default_rng(seed + 1000)
+    shapes = {graph.nodes[index].path: graph.nodes[index].outputs[0].sizes for index in graph.inputs}
+    return {name: rng.standard_normal((batch, *sizes)).astype(dtype) for name, sizes in shapes.items()}
+
+
+def run_onnxruntime(data: bytes | str, inputs: Mapping[str, Array]) -> list[Array]:
+    """The outputs of a float32 model (its bytes, or the path of its file)."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    fed = {name: value.astype(np.float32) for name, value in inputs.items()}
+    return [np.asarray(value) for value in session.run(None, fed)]
+
+
+def run_reference(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> list[Array]:
+    """The outputs of a float64 model in onnx's own evaluator, with its known mistakes put right."""
+    evaluator = ReferenceEvaluator(model, new_ops=[ConvTranspose])
+    return [np.asarray(value) for value in evaluator.run(None, dict(inputs))]
+
+
+class ConvTranspose(OpRun):  # type: ignore[misc]
+    """By definition: each input element spreads the kernel. onnx 1.23's mixes up the channels of groups."""
+
+    def _run(self, x: Array, w: Array, bias: Array | None = None, **given: Any) -> tuple[Array]:
+        rank = x.ndim - 2
+        stride, dilation = given.get("strides") or [1] * rank, given.get("dilations") or [1] * rank
+        pads, extra = given.get("pads") or [0] * 2 * rank, given.get("output_padding") or [0] * rank
+        groups, kernel = given.get("group") or 1, w.shape[2:]
+        full = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(x.shape[2:], stride, kernel, dilation, strict=True)]
+        out = np.zeros((x.shape[0], groups, w.shape[1], *(n + e for n, e in zip(full, extra, strict=True))), x.dtype)
+        xs = x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+        ws = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+        for tap in np.ndindex(*kernel):
+            spread = np.einsum("bgi...,gio->bgo...", xs, ws[(..., *tap)])
+            at = [
+                slice(t * d, t * d + (n - 1) * s + 1, s)
+                for t, d, n, s in zip(tap, dilation, x.shape[2:], stride, strict=True)
+            ]
+            out[(slice(None), slice(None), slice(None), *at)] += spread
+        cut = [slice(pads[i], full[i] + extra[i] - pads[rank + i]) for i in range(rank)]
+        result = out.reshape(x.shape[0], -1, *out.shape[3:])[(slice(None), slice(None), *cut)]
+        return (result if bias is None else result + bias.reshape(-1, *[1] * rank),)
+
+
+ConvTranspose.op_domain = ""
+
+
+def inferred(model: onnx.ModelProto) -> dict[str, tuple[str | int, ...]]:
+    """What onnx's strict shape inference finds for every value, from the inputs alone."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.value_info[:]
+    for output in bare.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    return stated(onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True))
+
+
+def stated(model: onnx.ModelProto) -> dict[str, tuple[str | int, ...]]:
+    """The sizes that a model states for its inputs, outputs and every value in between."""
+    values = [*model.graph.input, *model.graph.value_info, *model.graph.output]
+    return {value.name: _sizes(value.type.tensor_type) for value in values}
+
+
+def computed(model: onnx.ModelProto) -> set[str]:
+    """The name of every value that some node computes."""
+    return {name for node in model.graph.node for name in node.output}
+
+
+def _sizes(tensor: onnx.TypeProto.Tensor) -> tuple[str | int, ...]:
+    return tuple(size.dim_param or size.dim_value for size in tensor.shape.dim)
+
+
+def assert_sound(model: onnx.ModelProto) -> None:
+    """The checker accepts the model, every value has a stated shape, and onnx infers the same ones."""
+    onnx.checker.check_model(model, full_check=True)
+    ours = stated(model)
+    assert computed(model) <= set(ours)
+    assert inferred(model) == ours
