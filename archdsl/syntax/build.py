@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any
 
 from archdsl.diagnostics import Problem
 from archdsl.source import Source, Span
 from archdsl.syntax import problems, tree
+from archdsl.syntax.checks import check_arguments, repeated
 from archdsl.syntax.lexer import Token
 
 FACTORS = {"K": 3, "M": 6, "G": 9}
@@ -35,7 +37,7 @@ class Builder:
 
     def action(self, name: str) -> Action:
         """The function of a rule's action."""
-        found: Action = ACTIONS[name].__get__(self, Builder)
+        found: Action = MethodType(ACTIONS[name], self)
         return found
 
     def ident(self, token: Token) -> tree.Ident:
@@ -98,6 +100,14 @@ class Builder:
     def several(self, values: list[Any], span: Span) -> tuple[Any, ...]:
         return tuple(values)
 
+    def parameters(self, values: list[Any], span: Span) -> tuple[tree.Parameter, ...]:
+        self.problems += repeated("parameter", (parameter.name for parameter in values))
+        return tuple(values)
+
+    def arguments(self, values: list[Any], span: Span) -> tuple[tree.Argument, ...]:
+        self.problems += check_arguments(values)
+        return tuple(values)
+
     def parameter(self, values: list[Any], span: Span) -> tree.Parameter:
         return tree.Parameter(span, self.ident(values[0]), values[1] if len(values) == 2 else None)
 
@@ -107,7 +117,13 @@ class Builder:
         return tree.Body(span, tuple(values))
 
     def let(self, values: list[Any], span: Span) -> tree.Let:
-        return tree.Let(span, tuple(map(self.ident, values[:-1])), values[-1])
+        return tree.Let(span, self._names(values[:-1]), values[-1])
+
+    def _names(self, tokens: list[Token]) -> tuple[tree.Ident, ...]:
+        names = tuple(map(self.ident, tokens))
+        if len(names) > 1:
+            self.problems += repeated("name", names)
+        return names
 
     def require(self, values: list[Any], span: Span) -> tree.Require:
         return tree.Require(span, values[0], self.string(values[1]) if len(values) == 2 else None)
@@ -141,7 +157,7 @@ class Builder:
 
     def for_(self, values: list[Any], span: Span) -> tree.For:
         count = next(index for index, value in enumerate(values) if not isinstance(value, Token))
-        names = tuple(map(self.ident, values[:count]))
+        names = self._names(values[:count])
         index = values[count + 1] if len(values) - count == 3 else None
         return tree.For(span, names, values[count], index, values[-1])
 
@@ -155,6 +171,8 @@ class Builder:
 
     def chain(self, values: list[Any], span: Span) -> tree.Chain:
         targets = tuple(value for value in values if isinstance(value, tree.Target))
+        if len(targets) > 1:
+            self.problems += repeated("name", (target.name for target in targets if not target.indices))
         return tree.Chain(span, tuple(values[: len(values) - len(targets)]), targets)
 
     def target(self, values: list[Any], span: Span) -> tree.Target:
@@ -267,7 +285,7 @@ class Builder:
         return tree.Comprehension(span, values[0], generators, rest[0] if rest else None)
 
     def generator(self, values: list[Any], span: Span) -> tree.Generator:
-        return tree.Generator(span, tuple(map(self.ident, values[:-1])), values[-1])
+        return tree.Generator(span, self._names(values[:-1]), values[-1])
 
     def size(self, values: list[Any], span: Span) -> tree.Size:
         parts = values[0].text.split("x")
@@ -298,5 +316,5 @@ def number(text: str) -> int | float:
 
 
 ACTIONS: dict[str, Any] = {name: value for name, value in vars(Builder).items() if callable(value)}
-ACTIONS |= {name: Builder.several for name in ("parameters", "expects", "arguments")}
-ACTIONS |= {name: Builder.only for name in ("residual_if", "filter")}
+ACTIONS |= dict.fromkeys(("expects",), Builder.several)
+ACTIONS |= dict.fromkeys(("residual_if", "filter"), Builder.only)

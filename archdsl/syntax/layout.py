@@ -12,7 +12,33 @@ from archdsl.syntax.lexer import SOFT, STATEMENTS, Token
 
 CLOSER = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(CLOSER.values())
-GOES_ON = frozenset("-> else and or - + * / // % ** = == != < > <= >= ~= . , ) ]".split())
+GOES_ON = frozenset(
+    [
+        "->",
+        "else",
+        "and",
+        "or",
+        "-",
+        "+",
+        "*",
+        "/",
+        "//",
+        "%",
+        "**",
+        "=",
+        "==",
+        "!=",
+        "<",
+        ">",
+        "<=",
+        ">=",
+        "~=",
+        ".",
+        ",",
+        ")",
+        "]",
+    ]
+)
 ENDS_BRACKET = STATEMENTS | {"{", "}", "->", "END"}
 
 
@@ -84,7 +110,7 @@ class _Layout:
     def _declares(self, tokens: list[Token], index: int) -> bool:
         """Whether a line starts, without indentation, with `block X (` or `arch x =`: no body can hold that."""
         token = tokens[index]
-        if token.text not in ("block", "arch") or token.start and self.source.text[token.start - 1] != "\n":
+        if token.text not in ("block", "arch") or (token.start and self.source.text[token.start - 1] != "\n"):
             return False
         return [t.kind for t in tokens[index + 1 : index + 2]] == ["NAME"] and tokens[index + 2].kind in ("(", "=")
 

@@ -13,11 +13,58 @@ from archdsl.syntax import problems, tree
 
 SOFT = frozenset({"block", "arch", "import"})  # names everywhere but at the start of a declaration
 WORDS = frozenset(
-    "let require expect input output defaults param shared if else repeat for in as aux from stem stage head skip"
-    " branches residual and or not true false none".split()
+    [
+        "let",
+        "require",
+        "expect",
+        "input",
+        "output",
+        "defaults",
+        "param",
+        "shared",
+        "if",
+        "else",
+        "repeat",
+        "for",
+        "in",
+        "as",
+        "aux",
+        "from",
+        "stem",
+        "stage",
+        "head",
+        "skip",
+        "branches",
+        "residual",
+        "and",
+        "or",
+        "not",
+        "true",
+        "false",
+        "none",
+    ]
 )
 STATEMENTS = frozenset(
-    "let require expect input output defaults param shared repeat aux from stem stage head skip branches residual as".split()
+    [
+        "let",
+        "require",
+        "expect",
+        "input",
+        "output",
+        "defaults",
+        "param",
+        "shared",
+        "repeat",
+        "aux",
+        "from",
+        "stem",
+        "stage",
+        "head",
+        "skip",
+        "branches",
+        "residual",
+        "as",
+    ]
 )
 
 _TOKEN = re.compile(

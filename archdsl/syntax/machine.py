@@ -14,7 +14,9 @@ from archdsl.syntax.repair import Situation, diagnose
 from archdsl.syntax.tables import Tables, tables
 
 UNITS = ("statement", "expect", "declaration")  # what the machine skips as a whole after a mistake
-NESTS = frozenset("conditional binary unary attribute index slice call list_of comprehension condition".split())
+NESTS = frozenset(
+    ["conditional", "binary", "unary", "attribute", "index", "slice", "call", "list_of", "comprehension", "condition"]
+)
 
 
 class TooDeepError(Exception):

@@ -11,9 +11,11 @@ from archdsl.syntax import problems
 from archdsl.syntax.lexer import SOFT, WORDS, Token
 from archdsl.syntax.tables import Tables
 
-OPERATORS = frozenset("+ - * / // % ** == != < > <= >= and or . ( [".split())
-EXPRESSION = frozenset("NAME NUMBER SIZE STRING ( [ - not in true false none".split())
-LINK = frozenset("NAME STRING branches residual from stem stage head skip".split())
+OPERATORS = frozenset(
+    ["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", ">", "<=", ">=", "and", "or", ".", "(", "["]
+)
+EXPRESSION = frozenset(["NAME", "NUMBER", "SIZE", "STRING", "(", "[", "-", "not", "in", "true", "false", "none"])
+LINK = frozenset(["NAME", "STRING", "branches", "residual", "from", "stem", "stage", "head", "skip"])
 
 
 @dataclass(frozen=True, slots=True)
