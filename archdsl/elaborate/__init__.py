@@ -1,1 +1,5 @@
-"""Tree to Program."""
+"""Tree to Program: values, loops, blocks, names, claims."""
+
+from archdsl.elaborate.archs import Checked, Expression, check, elaborate, parameters_of
+
+__all__ = ["Checked", "Expression", "check", "elaborate", "parameters_of"]

@@ -60,8 +60,8 @@ class SharedValue:
 
     path: str
     layer: LayerValue
-    order: tuple[int, ...]
-    level_scope: int
+    order: float
+    scope: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Builder:
         self.nodes: list[Node] = []
         self.scopes: list[Scope] = [Scope("arch", "")]
         self._names: dict[str, int] = {}
+        self._outputs: dict[tuple[Op, tuple[Shape, ...]], tuple[Shape, ...]] = {}
 
     def scope(self, kind: str, parent: int = 0, *, level: str | None = None, **facts: Any) -> int:
         """A new scope inside `parent`; `level` opens a path level of that (relative, perhaps dotted) name."""
@@ -43,7 +44,10 @@ class Builder:
         span: Span | None = None,
     ) -> tuple[Value, ...]:
         """A node at an absolute path; its results. Raises `ShapeError` if the operation rejects its inputs."""
-        outputs = op.outputs(*(self.shape(value) for value in inputs))
+        key = (op, tuple(self.shape(value) for value in inputs))
+        outputs = self._outputs.get(key)
+        if outputs is None:
+            outputs = self._outputs[key] = op.outputs(*key[1])
         self.nodes.append(Node(path, op, inputs, outputs, scope, skip, training, span))
         index = len(self.nodes) - 1
         return tuple(Value(index, output) for output in range(len(outputs)))

@@ -78,7 +78,7 @@ class Output:
 
 @dataclass(frozen=True, config=_config)
 class Program:
-    """A whole net in program order: the order of state_dict, execution and emission."""
+    """A whole net in program order: the order of execution and emission, and of state_dict unless `declared` differs."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -88,6 +88,9 @@ class Program:
     doc: str = ""
     digest: str = ""  # of the spec's text and its imports
     source: str = ""  # the spec's name, for provenance
+    declared: tuple[
+        int, ...
+    ] = ()  # node indices in statement order, where side heads or shared weights make it another
 
     def shape(self, value: Value) -> Shape:
         """The shape of a value, without its batch."""
@@ -106,7 +109,8 @@ class Program:
         """Every state_dict entry in PyTorch's order: a level's own tensors, then its children as they first appear."""
         root = _Level()
         seen: set[str] = set()
-        for node in self.nodes:
+        for index in self.declared or range(len(self.nodes)):
+            node = self.nodes[index]
             if node.path in seen:
                 continue
             seen.add(node.path)

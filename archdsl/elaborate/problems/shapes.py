@@ -138,28 +138,10 @@ class SharedShapes(Problem):
 
 
 @dataclass(frozen=True)
-class StageResolution(Problem):
-    """A stage that changes its resolution after its first layers is two stages."""
-
-    code = "E0309"
-    rule = "A `stage` works at one resolution."
-    span: Span
-    first: str
-    last: str
-
-    def diagnostic(self) -> Diagnostic:
-        message = "this stage works at two resolutions"
-        notes = (f"it reaches {self.first}, and ends in {self.last}",)
-        return Diagnostic(
-            self.code, message, self.span, "is two stages", notes, "begin another stage where the resolution changes"
-        )
-
-
-@dataclass(frozen=True)
 class TrainingOnly(Problem):
     """What is computed in training only is read where inference needs it."""
 
-    code = "E0310"
+    code = "E0309"
     rule = "`aux` is computed and returned in training only."
     span: Span
 

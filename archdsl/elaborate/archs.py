@@ -1,0 +1,450 @@
+"""From a file to the programs of its archs: which one is meant, with which arguments, and whether its claims hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+from archdsl.diagnostics import CompileError, Diagnostic
+from archdsl.elaborate import claims, static
+from archdsl.elaborate.elaborator import Elaborator, stream_of
+from archdsl.elaborate.environment import Env, Place
+from archdsl.elaborate.flow import Flows
+from archdsl.elaborate.found import Found
+from archdsl.elaborate.layers import plain_arguments
+from archdsl.elaborate.modules import ArchValue, Imported, Loader, Module
+from archdsl.elaborate.problems import arguments, names, shapes, structure
+from archdsl.elaborate.values import POISON, BlockValue, Bound, Labelled, LayerValue, Tensor, flow_of, kind_of
+from archdsl.ir.program import Output, Program, Value
+from archdsl.limits import DEFAULT, Limits
+from archdsl.ops import StochasticDepth
+from archdsl.ops.base import Word
+from archdsl.source import Source, Span
+from archdsl.syntax import tree
+from archdsl.syntax.parser import parse_expression
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A parameter set from outside as text of the language: `Expression("Bottleneck(groups=32)")`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What `check` found: the programs of a file's archs, by name."""
+
+    programs: Mapping[str, Program]
+
+
+def check(source: Source, limits: Limits = DEFAULT) -> Checked:
+    """Every arch of the file that can be built as it stands. Raises `CompileError` with all that is wrong in it."""
+    module, problems = _load(source, limits)
+    problems += static.problems(module)
+    programs: dict[str, Program] = {}
+    readers = Readers()
+    for name, arch in module.archs.items():
+        if _buildable(arch, limits):
+            program, found = _build(arch, {}, limits, readers)
+            problems += found
+            if program is not None:
+                programs[name] = program
+    problems += readers.problems(module.source)
+    _raise(problems)
+    return Checked(programs)
+
+
+def elaborate(
+    source: Source, arch: str | None = None, parameters: Mapping[str, Any] | None = None, limits: Limits = DEFAULT
+) -> Program:
+    """The program of one arch with its parameters set. Raises `CompileError` with all that is wrong in it."""
+    module, problems = _load(source, limits)
+    problems += static.problems(module)
+    try:
+        chosen = _choose(module, arch, limits)
+    except Found as found:
+        raise CompileError([*_sorted(problems), found.problem.diagnostic()]) from None
+    readers = Readers()
+    program, found_problems = _build(chosen, dict(parameters or {}), limits, readers)
+    problems += found_problems
+    problems += readers.problems(module.source)
+    _raise(problems)
+    assert program is not None
+    return program
+
+
+def parameters_of(source: Source, arch: str | None = None, limits: Limits = DEFAULT) -> dict[str, Any]:
+    """The parameters of an arch and what they are bound to (`...` for those that must be given)."""
+    module, problems = _load(source, limits)
+    _raise(problems)
+    try:
+        layer = _resolve(_choose(module, arch, limits), Elaborator("", limits), ())
+    except Found as found:
+        raise CompileError([found.problem.diagnostic()]) from None
+    bound = {name: item.value for name, item in layer.bound}
+    return {name: bound.get(name, ...) for name in _all_parameters(layer)}
+
+
+class Readers:
+    """Which layers are read in some use of their block, over all archs that are built together."""
+
+    def __init__(self) -> None:
+        self._read: set[Span] = set()
+        self._unread: dict[Span, str] = {}
+
+    def count(self, program: Program) -> None:
+        """Adds what one program reads."""
+        read = {value.node for node in program.nodes for value in node.inputs}
+        read |= {output.value.node for output in program.outputs}
+        for index, node in enumerate(program.nodes):
+            if node.span is None:
+                continue
+            if index in read:
+                self._read.add(node.span)
+            else:
+                self._unread.setdefault(node.span, node.path)
+
+    def problems(self, source: Source) -> list[Diagnostic]:
+        """A diagnostic for each layer of this file that nothing reads."""
+        return [
+            names.UnreadLayer(span, path).diagnostic()
+            for span, path in self._unread.items()
+            if span not in self._read and span.source is source
+        ]
+
+
+def _load(source: Source, limits: Limits) -> tuple[Module, list[Diagnostic]]:
+    loader = Loader(limits)
+    try:
+        module = loader.load(source)
+    except Found as found:
+        raise CompileError([found.problem.diagnostic()]) from None
+    problems = list(loader.problems)
+    elaborator = Elaborator("", limits)
+    for each in module.closure():
+        _prepare(each, elaborator)
+    return module, problems + list(elaborator.problems.values())
+
+
+def _prepare(module: Module, elaborator: Elaborator) -> None:
+    """Evaluates a file's defaults and everything that it binds, so that mistakes in them show once."""
+    flows = Flows(elaborator)
+    env = Env(module)
+    for declaration in module.file.declarations:
+        if isinstance(declaration, tree.Defaults):
+            with elaborator.catching(env):
+                flows.defaults(declaration, env)
+    for declaration in module.file.declarations:
+        if isinstance(declaration, tree.Let | tree.BlockVariant):
+            idents = declaration.names if isinstance(declaration, tree.Let) else (declaration.name,)
+            for ident in idents:
+                with elaborator.catching(env):
+                    elaborator.expressions.of_module(module, ident.name, ident.span)
+
+
+def _choose(module: Module, asked: str | None, limits: Limits) -> ArchValue:
+    archs = {**_imported_archs(module), **module.archs}
+    own = module.archs
+    stem = module.source.path.stem if module.source.path else module.source.name
+    name = asked if asked is not None else stem.replace("-", "_") if stem.replace("-", "_") in archs else None
+    if name is None:
+        ready = [key for key, arch in own.items() if _buildable(arch, limits)]
+        if len(ready) == 1:
+            return own[ready[0]]
+        if len(own) == 1:
+            return next(iter(own.values()))
+        raise Found(structure.NoArch(module.source.name, None, tuple(own)))
+    if name not in archs:
+        raise Found(structure.NoArch(module.source.name, name, tuple(own)))
+    return archs[name]
+
+
+def _imported_archs(module: Module) -> dict[str, ArchValue]:
+    found = {}
+    for name, entry in module.names.items():
+        while isinstance(entry, Imported):
+            entry = entry.module.names[entry.name]
+        if isinstance(entry, ArchValue):
+            found[name] = entry
+    return found
+
+
+def _resolve(arch: ArchValue, elaborator: Elaborator, chain: tuple[tree.Node, ...]) -> LayerValue:
+    """An arch down its chain of variants: the declaration with a body, and what the chain binds."""
+    declaration = arch.declaration
+    if isinstance(declaration, tree.Arch):
+        return LayerValue(BlockValue(declaration, arch.module))
+    base = declaration.base
+    if declaration in chain:
+        raise Found(structure.VariantCycle(base.name.span, arch.name))
+    if base.name.name not in arch.module.names:
+        raise Found(names.UnknownName(base.name.span, base.name.name, tuple(_imported_archs(arch.module))))
+    target = elaborator.expressions.of_module(arch.module, base.name.name, base.name.span)
+    if not isinstance(target, ArchValue):
+        raise Found(structure.WrongVariant(base.name.span, base.name.name, "arch"))
+    layer = _resolve(target, elaborator, (*chain, declaration))
+    return elaborator.expressions.bind(layer, base.arguments, Env(arch.module), replace=True)
+
+
+def _all_parameters(layer: LayerValue) -> tuple[str, ...]:
+    assert isinstance(layer.target, BlockValue)
+    return (*layer.parameters(), *(s for s in _symbols(layer.target.declaration) if s not in layer.parameters()))
+
+
+def _symbols(declaration: tree.Block | tree.Arch) -> tuple[str, ...]:
+    """The capitals in an arch's input sizes."""
+    sizes = (item.size for item in declaration.body.statements if isinstance(item, tree.Input))
+    return tuple(
+        dict.fromkeys(dim for size in sizes if isinstance(size, tree.Size) for dim in size.dims if isinstance(dim, str))
+    )
+
+
+def _buildable(arch: ArchValue, limits: Limits) -> bool:
+    """True if nothing must be given to build it; True too where finding out fails, so that the mistake is reported."""
+    try:
+        layer = _resolve(arch, Elaborator("", limits), ())
+    except Found:
+        return True
+    assert isinstance(layer.target, BlockValue)
+    bound = {name for name, _ in layer.bound}
+    parameters = layer.target.declaration.parameters
+    names_given = {p.name.name for p in parameters if p.default is not None} | bound
+    needed = [p.name.name for p in parameters] + list(_symbols(layer.target.declaration))
+    return all(name in names_given for name in needed)
+
+
+def _build(
+    arch: ArchValue, given: dict[str, Any], limits: Limits, readers: Readers
+) -> tuple[Program | None, list[Diagnostic]]:
+    """The program of an arch, or `None`, and what is wrong with it."""
+    elaborator = Elaborator(arch.name, limits)
+    try:
+        layer = _resolve(arch, elaborator, ())
+        layer, symbols = _set(layer, arch, given, elaborator)
+        program = _run(arch, layer, symbols, elaborator, claimed=not given)
+    except Found as found:
+        elaborator.record(found.problem)
+        program = None
+    problems = list(elaborator.problems.values())
+    if program is not None and not problems:
+        readers.count(program)
+    return (program if not problems else None), problems
+
+
+def _set(
+    layer: LayerValue, arch: ArchValue, given: dict[str, Any], elaborator: Elaborator
+) -> tuple[LayerValue, dict[str, Any]]:
+    """The arch with parameters set from outside, checked against what they replace; and the values of its symbols."""
+    assert isinstance(layer.target, BlockValue)
+    bound, symbols = dict(layer.bound), {}
+    known = _all_parameters(layer)
+    defaults = {item.name.name: item.default for item in layer.target.declaration.parameters}
+    for name, value in given.items():
+        if name not in known:
+            span = arch.declaration.name.span
+            raise Found(arguments.UnknownParameter(span, arch.name, name, known))
+        value = _outside(value, arch.module, elaborator)
+        if name not in layer.parameters():
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise Found(arguments.WrongParameter(None, name, "a whole number", kind_of(value)))
+            symbols[name] = value
+            continue
+        default = defaults[name]
+        old: Any = ...
+        if name in bound:
+            old = bound[name].value
+        elif default is not None:
+            old = elaborator.expressions.value(default, Env(layer.target.module))
+        if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if old is not ... and not _same_kind(old, value):
+            raise Found(arguments.WrongParameter(None, name, kind_of(old), kind_of(value)))
+        bound[name] = Bound(value, arch.declaration.name.span)
+    return replace(layer, bound=tuple(bound.items())), symbols
+
+
+def _outside(value: Any, module: Module, elaborator: Elaborator) -> Any:
+    """A value given by a caller as the language has it."""
+    if isinstance(value, Expression):
+        source = Source(value.text, "<argument>")
+        return elaborator.expressions.value(parse_expression(source), Env(module))
+    if isinstance(value, list | tuple):
+        return tuple(_outside(item, module, elaborator) for item in value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise Found(arguments.WrongParameter(None, "", "a number, a string, a list or an Expression", type(value).__name__))
+
+
+def _same_kind(old: Any, new: Any) -> bool:
+    """True if one value can stand for the other: `none` for anything, a word for numbers and lists."""
+    if old is None or isinstance(old, Word) or isinstance(new, Word):
+        return True
+    if isinstance(old, LayerValue):
+        return new is None or isinstance(new, LayerValue)
+    if isinstance(old, bool) or isinstance(new, bool):
+        return isinstance(old, bool) and isinstance(new, bool)
+    return isinstance(new, type(old))
+
+
+def _run(
+    arch: ArchValue, layer: LayerValue, symbols: dict[str, Any], elaborator: Elaborator, *, claimed: bool
+) -> Program | None:
+    assert isinstance(layer.target, BlockValue)
+    declaration, flows = layer.target.declaration, Flows(elaborator)
+    env = elaborator_frame(flows, layer, layer.target, arch.declaration.name.span)
+    stream = stream_of(env)
+    for name, value in symbols.items():
+        env.names[name] = value
+    flows.body(declaration.body, env, Place(0, ""))
+    if not flows.inputs:
+        raise Found(structure.NoInput(declaration.name.span, arch.name))
+    if elaborator.problems or stream.here is None or stream.here is POISON:
+        return None
+    outputs = _outputs(flows, env, elaborator)
+    facts = {
+        "parameters": plain_arguments(env),
+        "doc": arch.declaration.doc or declaration.doc or arch.module.file.doc,
+        "digest": arch.module.digest(),
+        "source": arch.module.source.name,
+    }
+    elaborator.builder.scopes[0] = replace(
+        elaborator.builder.scopes[0], block=declaration.name.name, arguments=plain_arguments(env), doc=declaration.doc
+    )
+    program = _ordered(elaborator.builder.program(outputs, **facts), elaborator)
+    elaborator.program = program
+    _figures(program, elaborator)
+    _sums(program)
+    for later in elaborator.later:
+        later()
+    if claimed:
+        own = arch.declaration
+        expects = (
+            [(item, Env(arch.module, stream)) for item in own.expects]
+            if isinstance(own, tree.ArchVariant)
+            else flows.expects
+        )
+        for statement, frame in expects:
+            try:
+                claims.expect(elaborator, statement, frame)
+            except Found as found:
+                elaborator.record(found.problem)
+    return program
+
+
+def elaborator_frame(flows: Flows, layer: LayerValue, block: BlockValue, span: Span) -> Env:
+    """The frame of an arch's body."""
+    return flows.layers.frame(layer, block, None, "", span, None)
+
+
+def _outputs(flows: Flows, env: Env, elaborator: Elaborator) -> tuple[Output, ...]:
+    nodes = elaborator.builder.nodes
+    stream = stream_of(env)
+    if flows.outputs is None:
+        here = stream.here
+        if not isinstance(here, Tensor):
+            length = len(here) if isinstance(here, tuple) else 0
+            raise Found(structure.NoOutput(flows.inputs[0].span, length))
+        heads = _side_heads(elaborator)
+        return (Output("output", here.value), *heads)
+    statement, frame = flows.outputs
+    outputs: list[Output] = []
+    for item in statement.items:
+        value = elaborator.expressions.value(item.value, frame.inner(reading=True))
+        flow = flow_of(value)
+        if not isinstance(flow, Tensor):
+            raise Found(names.NotAFlow(item.value.span, kind_of(value)))
+        name = item.name.name if item.name else _own_name(item.value, value)
+        if name is None:
+            raise Found(structure.UnnamedOutput(item.span))
+        if any(output.name == name for output in outputs):
+            raise Found(structure.SecondOutput(item.span))
+        outputs.append(Output(name, flow.value, nodes[flow.value.node].training))
+    if all(output.training for output in outputs):
+        raise Found(shapes.TrainingOnly(statement.span))
+    return tuple(outputs)
+
+
+def _own_name(expression: tree.Expr, value: Any) -> str | None:
+    if isinstance(expression, tree.Name) and expression.name not in ("in", "here"):
+        return expression.name
+    return (
+        value.path.rpartition(".")[2]
+        if isinstance(value, Labelled) and value.path.rpartition(".")[2].isidentifier()
+        else None
+    )
+
+
+def _side_heads(elaborator: Elaborator) -> tuple[Output, ...]:
+    """Without `output`, every side head's end follows the last value."""
+    nodes = elaborator.builder.nodes
+    read = {value.node for node in nodes for value in node.inputs}
+    ends = [index for index, node in enumerate(nodes) if node.training and index not in read]
+    return tuple(Output(_head_name(nodes[index].path), Value(index), True) for index in ends)
+
+
+def _head_name(path: str) -> str:
+    return path.split(".")[0]
+
+
+def _ordered(program: Program, elaborator: Elaborator) -> Program:
+    """Side heads moved to right after what they read, and the order of declarations kept where it is another one."""
+    count = len(program.nodes)
+    declared = sorted(range(count), key=lambda index: elaborator.order[index])
+    run = sorted(range(count), key=lambda index: (elaborator.after.get(index, index), index in elaborator.after, index))
+    if run == list(range(count)) and declared == run:
+        return program
+    new = {old: index for index, old in enumerate(run)}
+
+    def moved(value: Value) -> Value:
+        return Value(new[value.node], value.output)
+
+    nodes = tuple(replace(program.nodes[old], inputs=tuple(map(moved, program.nodes[old].inputs))) for old in run)
+    outputs = tuple(replace(output, value=moved(output.value)) for output in program.outputs)
+    return replace(program, nodes=nodes, outputs=outputs, declared=tuple(new[old] for old in declared))
+
+
+def _figures(program: Program, elaborator: Elaborator) -> None:
+    """Holds the sizes of values and weights to the budget, in whole numbers, before anything is allocated."""
+    limits, total = elaborator.limits, 0
+    for node in program.nodes:
+        for shape in node.outputs:
+            if shape.elements > limits.elements and node.span is not None:
+                raise Found(
+                    structure.TensorTooLarge(node.span, f"the result of {node.path}", shape.elements, limits.elements)
+                )
+    for key, node, tensor in program.state:
+        size = prod(tensor.sizes)
+        total += size
+        if (size > limits.elements or total > limits.params) and node.span is not None:
+            most = limits.elements if size > limits.elements else limits.params
+            what = key if size > limits.elements else "the net"
+            raise Found(structure.TensorTooLarge(node.span, what, size if size > limits.elements else total, most))
+
+
+def _sums(program: Program) -> None:
+    """Holds every stochastic depth to be read by sums only."""
+    for node in program.nodes:
+        for value in node.inputs:
+            source = program.nodes[value.node]
+            if isinstance(source.op, StochasticDepth) and node.op.word != "add" and source.span is not None:
+                raise Found(shapes.UnsummedDrop(source.span))
+    for output in program.outputs:
+        source = program.nodes[output.value.node]
+        if isinstance(source.op, StochasticDepth) and source.span is not None:
+            raise Found(shapes.UnsummedDrop(source.span))
+
+
+def _sorted(problems: list[Diagnostic]) -> list[Diagnostic]:
+    unique = {(item.code, item.span, item.message): item for item in problems}
+    return sorted(
+        unique.values(),
+        key=lambda item: (item.span.source.name, item.span.start) if item.span else ("", 0),
+    )
+
+
+def _raise(problems: list[Diagnostic]) -> None:
+    if problems:
+        raise CompileError(_sorted(problems))

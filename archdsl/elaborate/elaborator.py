@@ -1,0 +1,211 @@
+"""One elaboration: an arch with its arguments becomes a program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from archdsl.diagnostics import Diagnostic, Problem
+from archdsl.elaborate.environment import Env, Place, Stream
+from archdsl.elaborate.expressions import Expressions
+from archdsl.elaborate.found import Found
+from archdsl.elaborate.problems import names, shapes, structure
+from archdsl.elaborate.values import POISON, Flow, Labelled, LayerValue, Tensor, shown
+from archdsl.ir import metrics
+from archdsl.ir.builder import Builder
+from archdsl.ir.program import Program, Value
+from archdsl.limits import Limits
+from archdsl.ops.base import Op, ShapeError
+from archdsl.source import Span
+from archdsl.syntax import tree
+
+LABEL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
+
+
+class Elaborator:
+    """The state of one elaboration: the program so far, labels, paths, mistakes, and what is left of the budgets."""
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.limits = limits
+        self.builder = Builder(name)
+        self.expressions = Expressions(self)
+        self.problems: dict[tuple[str, Span | None], Diagnostic] = {}
+        self.program: Program | None = None
+        self.later: list[Callable[[], None]] = []  # claims about figures, held against the finished net
+        self.order: list[float] = []  # of each node, its place among the declarations
+        self.after: dict[int, int] = {}  # of each node of a side head, the node that it runs after
+        self.shared: dict[str, Span] = {}
+        self._labels: dict[str, Flow] = {}
+        self._taken: dict[str, Span | None] = {}
+        self._levels: set[str] = {""}
+        self._counters: dict[str, int] = {}
+        self._steps = 0
+
+    # --------------------------------------------------------------- mistakes
+
+    def record(self, problem: Problem, calls: tuple[str, ...] = ()) -> None:
+        """Keeps a problem, once for each code and place, with the calls that led to it."""
+        diagnostic = problem.diagnostic()
+        key = (diagnostic.code, diagnostic.span)
+        if key not in self.problems:
+            self.problems[key] = replace(diagnostic, notes=(*diagnostic.notes, *reversed(calls)))
+
+    @contextmanager
+    def catching(self, env: Env) -> Iterator[None]:
+        """Records a mistake and lets poison flow on, so that the statements after it are checked too."""
+        try:
+            yield
+        except Found as found:
+            stream = env.stream
+            self.record(found.problem, stream.calls if stream else ())
+            if stream is not None:
+                stream.here = POISON
+
+    def step(self, span: Span, count: int = 1) -> None:
+        """Counts statements and list items. Raises `Found` when the budget is spent."""
+        self._steps += count
+        if self._steps > self.limits.steps:
+            raise Found(structure.TooManySteps(span, "too many loops and list items", self.limits.steps))
+
+    # ----------------------------------------------------------- labels, paths
+
+    def label(self, name: str, env: Env) -> Labelled | None:
+        """What a label or dotted path means as seen from here: the innermost level of this block that has it."""
+        if env.stream is None:
+            return None
+        root = env.stream.root
+        level = env.stream.path
+        while True:
+            path = f"{level}.{name}" if level else name
+            if path in self._labels:
+                return Labelled(path, self._labels[path])
+            if level == root or not level:
+                return None
+            level = level.rpartition(".")[0]
+
+    def label_at(self, path: str) -> Labelled | None:
+        """The label at an absolute path."""
+        return Labelled(path, self._labels[path]) if path in self._labels else None
+
+    def labels_in_sight(self, env: Env) -> tuple[str, ...]:
+        """Labels of this block, for suggestions."""
+        prefix = f"{env.stream.root}." if env.stream and env.stream.root else ""
+        return tuple(path[len(prefix) :] for path in self._labels if path.startswith(prefix))[:2000]
+
+    def set_label(self, path: str, flow: Flow) -> None:
+        """Names what came out at a path."""
+        self._labels[path] = flow
+
+    def claim(self, place: Place, label: str | None, span: Span, *, level: bool, again: bool = False) -> str:
+        """The absolute path of a new child: its label, or its position. Raises `Found` if the path is taken."""
+        count = self._counters.get(place.path, 0)
+        prefix = f"{place.path}." if place.path else ""
+        reopens = label is not None and "." in label and prefix + label.partition(".")[0] in self._levels
+        self._counters[place.path] = count + (not reopens)
+        path = prefix + (str(count) if label is None else label)
+        if again:
+            return path
+        if label is not None and "." in label:
+            self._claim_levels(prefix, label, span)
+        if path in self._taken or path in self._levels:
+            raise Found(names.PathTaken(span, path, self._taken.get(path)))
+        self._taken[path] = span
+        if level:
+            self._levels.add(path)
+        return path
+
+    def _claim_levels(self, prefix: str, label: str, span: Span) -> None:
+        """The levels that a dotted label opens or reopens; none of them may be a layer."""
+        parts = label.split(".")
+        for depth in range(1, len(parts)):
+            level = prefix + ".".join(parts[:depth])
+            if level in self._taken and level not in self._levels:
+                raise Found(names.PathTaken(span, level, self._taken[level]))
+            if level not in self._levels:
+                self._levels.add(level)
+                parent = level.rpartition(".")[0]
+                if depth > 1:
+                    self._counters[parent] = self._counters.get(parent, 0) + 1
+        parent = prefix + ".".join(parts[:-1])
+        self._counters[parent] = self._counters.get(parent, 0) + 1
+
+    def restart(self, path: str) -> None:
+        """Forgets the positions below a path, for another application of shared weights."""
+        for level in [key for key in self._counters if key == path or key.startswith(f"{path}.")]:
+            del self._counters[level]
+
+    def label_text(self, label: tree.Label | None, env: Env) -> str | None:
+        """The label as a relative path, `None` without one. Raises `Found` for what cannot be a path."""
+        if label is None:
+            return None
+        if isinstance(label, tree.Ident):
+            return label.name
+        text = self.expressions.text(label, env)
+        if text is POISON or not LABEL.match(text):
+            raise Found(names.BadLabel(label.span, "" if text is POISON else text))
+        return str(text)
+
+    # ------------------------------------------------------------------ nodes
+
+    def add(self, op: Op, inputs: tuple[Value, ...], path: str, place: Place, span: Span, order: float | None) -> Flow:
+        """A node; its results as a flow. Raises `ShapeError`, and `Found` if the budget is spent."""
+        builder = self.builder
+        if len(builder.nodes) >= self.limits.nodes:
+            raise Found(structure.TooManyNodes(span, len(builder.nodes) + 1, self.limits.nodes))
+        values = builder.add(op, inputs, path, place.scope, skip=place.skip, training=place.training, span=span)
+        index = len(builder.nodes) - 1
+        self.order.append(index if order is None else order)
+        if not place.training and any(builder.nodes[value.node].training for value in inputs):
+            raise Found(shapes.TrainingOnly(span))
+        tensors = tuple(Tensor(value) for value in values)
+        return tensors if op.word in ("split", "unstack") else tensors[0]
+
+    def origin(self, value: Value) -> str:
+        """Which layer gave a value its shape, for a note."""
+        nodes = self.builder.nodes
+        shape, index = self.builder.shape(value), value.node
+        while True:
+            node = nodes[index]
+            previous = node.inputs[0].node if node.inputs else None
+            if previous is None or nodes[previous].outputs[0] != shape or len(node.inputs) > 1:
+                break
+            index = previous
+        node = nodes[index]
+        where = f" at {node.span.place}" if node.span else ""
+        return f"{shape} comes from {node.path} ({node.op.word}){where}"
+
+    def merge_problem(self, error: ShapeError, layer: str, flow: tuple[Tensor, ...], span: Span) -> Problem:
+        """A merge's shapes that do not fit, branch by branch."""
+        lines = tuple(f"branch {number}: {self.origin(part.value)}" for number, part in enumerate(flow[:8]))
+        return shapes.BranchShapes(span, layer, error.message, lines, error.hint)
+
+    def call_note(self, layer: LayerValue, span: Span, path: str) -> str:
+        """`in Bottleneck(64), called at 31:17, as layer1.0`."""
+        given = ", ".join(shown(bound.value) for _, bound in layer.bound)
+        at = f", as {path}" if path else ""
+        return f"in {layer.name}({given}), called at {span.location}{at}"
+
+    # ---------------------------------------------------------------- figures
+
+    def figure(self, name: str, path: str | None = None) -> Any:
+        """A metric of the finished net, or of a path level."""
+        program = self.program
+        assert program is not None, "figures are read when the net is finished"
+        match name:
+            case "params":
+                return metrics.params(program, path)
+            case "macs":
+                return metrics.macs(program, path)
+            case "depth":
+                return metrics.depth(program, path)
+            case _:
+                return program.shape(program.outputs[0].value).sizes
+
+
+def stream_of(env: Env) -> Stream:
+    """The stream of a body; every body has one."""
+    assert env.stream is not None
+    return env.stream

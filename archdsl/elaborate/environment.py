@@ -1,0 +1,110 @@
+"""Where names stand for what: frames of variables inside a file, and the flow that `in`, `here` and labels read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from archdsl.elaborate.found import Found
+from archdsl.elaborate.functions import FUNCTIONS
+from archdsl.elaborate.modules import Module
+from archdsl.elaborate.problems.names import AlreadyBound, TakenName
+from archdsl.elaborate.values import Bound, Flow
+from archdsl.ops import INITIALIZERS, OPERATIONS
+from archdsl.source import Span
+from archdsl.syntax import tree
+
+METRICS = ("params", "macs", "depth", "shape")
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the next node goes: its scope, and whether it lies on a shortcut or in a side head."""
+
+    scope: int
+    path: str
+    skip: bool = False
+    training: bool = False
+
+
+@dataclass(slots=True)
+class Stream:
+    """What flows through the body of one block or arch: the value that entered, the current one, and the way here."""
+
+    root: str  # the path level that the block was entered at: labels above it are out of sight
+    entered: Flow | None
+    here: Flow | None
+    path: str = ""  # the level that the current statement stands in
+    arch: bool = False  # the body of the arch itself
+    calls: tuple[str, ...] = ()  # the blocks around this one, innermost last, as notes
+    entering: tuple[tree.Node, ...] = ()  # their declarations
+    order: float | None = None  # where shared weights stand among the declarations
+    again: bool = False  # a further application of shared weights
+
+
+@dataclass(slots=True)
+class Env:
+    """A frame of names: a block's, a loop iteration's or a comprehension's, inside the one around it."""
+
+    module: Module
+    stream: Stream | None = None
+    outer: Env | None = None
+    names: dict[str, Any] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+    defaults: dict[str, dict[str, Bound]] = field(default_factory=dict)
+    metrics: bool = False  # inside `expect` or a late `require`
+    reading: bool = False  # a name may be a label
+
+    def inner(self, **changes: Any) -> Env:
+        """A frame inside this one."""
+        frame = Env(self.module, self.stream, self, metrics=self.metrics, reading=self.reading)
+        for name, value in changes.items():
+            setattr(frame, name, value)
+        return frame
+
+    def frames(self) -> Iterator[Env]:
+        """This frame and those around it, innermost first."""
+        frame: Env | None = self
+        while frame is not None:
+            yield frame
+            frame = frame.outer
+
+    def find(self, name: str) -> tuple[bool, Any]:
+        """Whether a variable of this name is in sight, and what it is."""
+        frame: Env | None = self
+        while frame is not None:
+            if name in frame.names:
+                return True, frame.names[name]
+            frame = frame.outer
+        return False, None
+
+    def bind(self, name: tree.Ident, value: Any) -> None:
+        """Binds a variable in this frame. Raises `Found` if the name is taken or bound in sight."""
+        problem = taken(name)
+        if problem is not None:
+            raise Found(problem)
+        for frame in self.frames():
+            if name.name in frame.names:
+                raise Found(AlreadyBound(name.span, name.name, frame.spans.get(name.name)))
+        if name.name in self.module.spans:
+            raise Found(AlreadyBound(name.span, name.name, self.module.spans[name.name]))
+        self.names[name.name] = value
+        self.spans[name.name] = name.span
+
+    def default_arguments(self, word: str) -> dict[str, Bound]:
+        """The defaults that hold for a name where it is written, inner ones over outer ones."""
+        merged: dict[str, Bound] = dict(self.module.defaults.get(word, {}))
+        for frame in reversed(tuple(self.frames())):
+            merged |= frame.defaults.get(word, {})
+        return merged
+
+    def visible(self) -> tuple[str, ...]:
+        """Every variable in sight, for suggestions."""
+        return tuple(name for frame in self.frames() for name in frame.names) + tuple(self.module.spans)
+
+
+def taken(name: tree.Ident) -> TakenName | None:
+    """The problem of binding a name of the language, or `None`."""
+    kinds = (("an operation", OPERATIONS), ("an initialiser", INITIALIZERS), ("a function", FUNCTIONS))
+    return next((TakenName(name.span, name.name, kind) for kind, words in kinds if name.name in words), None)

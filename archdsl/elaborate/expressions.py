@@ -1,0 +1,419 @@
+"""Expressions to values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from archdsl.elaborate import functions
+from archdsl.elaborate.environment import METRICS, Env
+from archdsl.elaborate.found import Found
+from archdsl.elaborate.modules import ArchValue, Imported, Module, Pending
+from archdsl.elaborate.problems import arguments, names, shapes, structure
+from archdsl.elaborate.values import (
+    POISON,
+    Bound,
+    Family,
+    Function,
+    Labelled,
+    LayerValue,
+    SharedValue,
+    Tensor,
+    flow_of,
+    kind_of,
+    shown,
+)
+from archdsl.ops import INITIALIZERS, OPERATIONS, WORDS
+from archdsl.ops.base import Word
+from archdsl.source import Span
+from archdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.elaborator import Elaborator
+
+SIZES = ("c", "h", "w", "l", "d")
+OF_VALUES = ("c", "h", "w", "l", "d", "shape", "hw", "params", "macs", "depth")
+
+
+class Expressions:
+    """Evaluates expressions for one elaboration, which knows shapes, labels and figures."""
+
+    def __init__(self, elaborator: Elaborator) -> None:
+        self.elaborator = elaborator
+        self._pending: list[tree.Node] = []
+
+    def value(self, expression: tree.Expr, env: Env) -> Any:
+        """The value of an expression. Raises `Found` with the first mistake in it."""
+        return _EVALUATE[type(expression)](self, expression, env)
+
+    # ------------------------------------------------------------------ names
+
+    def _name(self, expression: tree.Name, env: Env) -> Any:
+        return self.named(expression.name, expression.span, env)
+
+    def named(self, name: str, span: Span, env: Env) -> Any:
+        """What a name stands for: a variable, a label where values are read, a block, an operation, a word."""
+        if name in ("in", "here"):
+            return self._flowing(name, span, env)
+        known, value = env.find(name)
+        if env.metrics and name in METRICS:
+            if known or name in env.module.names:
+                raise Found(names.MetricName(span, name))
+            return self.elaborator.figure(name)
+        if known:
+            return value
+        if env.reading:
+            labelled = self.elaborator.label(name, env)
+            if labelled is not None:
+                return labelled
+        if name in env.module.names:
+            return self.of_module(env.module, name, span, env)
+        return self._builtin(name, span, env)
+
+    def _builtin(self, name: str, span: Span, env: Env) -> Any:
+        target = OPERATIONS.get(name) or INITIALIZERS.get(name)
+        if target is not None:
+            return LayerValue(target, (), tuple(env.default_arguments(name).items()))
+        if name in functions.FUNCTIONS:
+            return Function(name)
+        if name in WORDS:
+            return Word(name)
+        labels = self.elaborator.labels_in_sight(env) if env.reading else ()
+        known = (*env.visible(), *labels, *OPERATIONS, *INITIALIZERS, *functions.FUNCTIONS, *WORDS)
+        raise Found(names.UnknownName(span, name, known))
+
+    def of_module(self, module: Module, name: str, span: Span, env: Env | None = None) -> Any:
+        """A name of a file: what is pending is evaluated now, in that file."""
+        entry = module.names[name]
+        if isinstance(entry, Imported):
+            entry = self.of_module(entry.module, entry.name, span)
+        elif isinstance(entry, Pending):
+            entry = self._evaluate_pending(module, name, entry, span)
+        if isinstance(entry, LayerValue) and env is not None:
+            defaults = env.default_arguments(name)
+            return LayerValue(entry.target, entry.bound, tuple({**dict(entry.defaults), **defaults}.items()))
+        return entry
+
+    def _evaluate_pending(self, module: Module, name: str, entry: Pending, span: Span) -> Any:
+        declaration = entry.declaration
+        if declaration in self._pending:
+            raise Found(structure.VariantCycle(span, name))
+        self._pending.append(declaration)
+        try:
+            env = Env(module)
+            if isinstance(declaration, tree.BlockVariant):
+                module.names[name] = self.variant(declaration, env)
+            else:
+                value = self.value(declaration.value, env)
+                for ident, item in zip(declaration.names, self.apart(declaration.names, value, env), strict=True):
+                    module.names[ident.name] = item
+        except Found:
+            idents = (declaration.name,) if isinstance(declaration, tree.BlockVariant) else declaration.names
+            for ident in idents:
+                module.names[ident.name] = POISON
+            raise
+        finally:
+            self._pending.pop()
+        return module.names[name]
+
+    def variant(self, declaration: tree.BlockVariant, env: Env) -> Any:
+        """The layer that a block variant names: keyword arguments replace what was bound."""
+        base = self.named(declaration.base.name.name, declaration.base.name.span, env)
+        if base is POISON:
+            return POISON
+        if not isinstance(base, LayerValue):
+            raise Found(structure.WrongVariant(declaration.base.name.span, declaration.base.name.name, "block"))
+        return self.bind(base, declaration.base.arguments, env, replace=True)
+
+    def apart(self, targets: tuple[tree.Ident, ...], value: Any, env: Env) -> tuple[Any, ...]:
+        """A value for each of several names: the value itself for one, a list's items for several."""
+        if len(targets) == 1:
+            return (value,)
+        if value is POISON:
+            return (POISON,) * len(targets)
+        items = value.flow if isinstance(value, Labelled) else value
+        if not isinstance(items, tuple) or len(items) != len(targets):
+            found = f"a list of {len(items)}" if isinstance(items, tuple) else kind_of(value)
+            span = targets[0].span.to(targets[-1].span)
+            raise Found(arguments.WrongCount(span, len(targets), found))
+        return items
+
+    def _flowing(self, name: str, span: Span, env: Env) -> Any:
+        if env.stream is None:
+            raise Found(shapes.NothingFlows(span))
+        flow = env.stream.entered if name == "in" else env.stream.here
+        if flow is None:
+            raise Found(shapes.NothingFlows(span))
+        return flow
+
+    # --------------------------------------------------------------- literals
+
+    def _text(self, expression: tree.Text, env: Env) -> Any:
+        if env.reading and expression.plain is not None:
+            found = self.elaborator.label(expression.plain, env)
+            if found is None:
+                known = self.elaborator.labels_in_sight(env)
+                raise Found(names.UnknownPath(expression.span, expression.plain, known))
+            return found
+        return self.text(expression, env)
+
+    def text(self, expression: tree.Text, env: Env) -> Any:
+        """The string that a template makes: whole numbers and strings can stand in it."""
+        if expression.plain is not None:
+            return expression.plain
+        parts = []
+        for part in expression.parts:
+            value = part if isinstance(part, str) else self.value(part, env)
+            if value is POISON:
+                return POISON
+            if not isinstance(value, str) and not functions.is_whole(value):
+                span = part.span if not isinstance(part, str) else expression.span
+                raise Found(arguments.WrongKind(span, "a whole number or a string", kind_of(value)))
+            parts.append(str(value))
+        return "".join(parts)
+
+    def _size(self, expression: tree.Size, env: Env) -> Any:
+        return tuple(self._dimension(dim, expression.span, env) for dim in expression.dims)
+
+    def _dimension(self, dim: int | str, span: Span, env: Env) -> int:
+        if isinstance(dim, int):
+            return dim
+        known, value = env.find(dim)
+        if not known:
+            raise Found(arguments.UnboundSymbol(span, dim))
+        if not functions.is_whole(value):
+            raise Found(arguments.WrongKind(span, "a whole number", kind_of(value)))
+        return int(value)
+
+    def _list(self, expression: tree.ListOf, env: Env) -> Any:
+        return tuple(self.value(item, env) for item in expression.items)
+
+    def _comprehension(self, expression: tree.Comprehension, env: Env) -> Any:
+        items: list[Any] = []
+
+        def visit(depth: int, frame: Env) -> None:
+            if depth == len(expression.generators):
+                self.elaborator.step(expression.span)
+                wanted = expression.condition is None or self.condition(expression.condition, frame)
+                if wanted is True:
+                    items.append(self.value(expression.item, frame))
+                return
+            generator = expression.generators[depth]
+            for value in self.iterable(generator.iterable, frame):
+                inner = frame.inner()
+                for ident, item in zip(generator.names, self.apart(generator.names, value, frame), strict=True):
+                    inner.bind(ident, item)
+                visit(depth + 1, inner)
+
+        visit(0, env)
+        return tuple(items)
+
+    # -------------------------------------------------------------- operators
+
+    def _unary(self, expression: tree.Unary, env: Env) -> Any:
+        operand = self.value(expression.operand, env)
+        if operand is POISON:
+            return POISON
+        if expression.op == "not":
+            if not isinstance(operand, bool):
+                raise Found(arguments.WrongOperand(expression.operand.span, "not", (kind_of(operand),)))
+            return not operand
+        if not functions.is_number(operand):
+            raise Found(arguments.WrongOperand(expression.operand.span, "-", (kind_of(operand),)))
+        return -operand
+
+    def _binary(self, expression: tree.Binary, env: Env) -> Any:
+        if expression.op in ("and", "or"):
+            return self._logical(expression, env)
+        left, right = self.value(expression.left, env), self.value(expression.right, env)
+        return functions.binary(expression.op, left, right, expression.span, self.elaborator.limits.list_items)
+
+    def _logical(self, expression: tree.Binary, env: Env) -> Any:
+        for side in (expression.left, expression.right):
+            value = self.value(side, env)
+            if value is POISON:
+                return POISON
+            if not isinstance(value, bool):
+                raise Found(arguments.WrongOperand(side.span, expression.op, (kind_of(value),)))
+            if value == (expression.op == "or"):
+                return value
+        return expression.op == "and"
+
+    def _conditional(self, expression: tree.Conditional, env: Env) -> Any:
+        condition = self.condition(expression.condition, env)
+        if condition is POISON:
+            return POISON
+        return self.value(expression.then if condition else expression.otherwise, env)
+
+    def condition(self, expression: tree.Expr, env: Env) -> Any:
+        """A truth value, or poison."""
+        value = self.value(expression, env)
+        if value is not POISON and not isinstance(value, bool):
+            raise Found(arguments.WrongKind(expression.span, "a truth value", kind_of(value)))
+        return value
+
+    def iterable(self, expression: tree.Expr, env: Env) -> tuple[Any, ...]:
+        """The items of a list; of poison, none."""
+        value = self.value(expression, env)
+        if value is POISON:
+            return ()
+        if isinstance(value, Labelled):
+            value = value.flow
+        if not isinstance(value, tuple):
+            raise Found(arguments.WrongKind(expression.span, "a list", kind_of(value)))
+        return value
+
+    # ------------------------------------------------------------ of a value
+
+    def _attribute(self, expression: tree.Attribute, env: Env) -> Any:
+        reading = env if env.reading else env.inner(reading=True)
+        value = self.value(expression.value, reading)
+        name = expression.name.name
+        if value is POISON:
+            return POISON
+        if isinstance(value, Labelled):
+            deeper = self.elaborator.label_at(f"{value.path}.{name}")
+            if deeper is not None:
+                return deeper
+            if name in ("params", "macs", "depth"):
+                return self.elaborator.figure(name, value.path)
+        flow = flow_of(value)
+        if isinstance(flow, Tensor) and name in OF_VALUES[:7]:
+            return self._size_of(flow, expression)
+        known = OF_VALUES if isinstance(value, Labelled) else OF_VALUES[:7] if isinstance(flow, Tensor) else ()
+        kind = "a list of values" if isinstance(flow, tuple) else kind_of(value)
+        raise Found(names.UnknownAttribute(expression.name.span, name, kind, known))
+
+    def _size_of(self, flow: Tensor, expression: tree.Attribute) -> Any:
+        shape, name = self.elaborator.builder.shape(flow.value), expression.name.name
+        if name == "shape":
+            return shape.sizes
+        sizes = tuple(shape.size(axis) for axis in ("h", "w")) if name == "hw" else (shape.size(name),)
+        if None in sizes:
+            known = tuple(axis for axis in SIZES if shape.axis(axis) is not None)
+            raise Found(names.UnknownAttribute(expression.name.span, name, f"a value of shape {shape}", known))
+        return sizes if name == "hw" else sizes[0]
+
+    def _index(self, expression: tree.Index, env: Env) -> Any:
+        chain: list[tree.Expr] = []
+        base: tree.Expr = expression
+        while isinstance(base, tree.Index):
+            chain.append(base.index)
+            base = base.value
+        value = self.value(base, env)
+        plain = env.inner(reading=False) if env.reading else env
+        indices = tuple(self.value(index, plain) for index in reversed(chain))
+        if value is POISON or any(index is POISON for index in indices):
+            return POISON
+        if isinstance(value, Family):
+            if indices not in value.members:
+                known = tuple("".join(f"[{shown(i)}]" for i in member) for member in value.members)
+                name = base.name if isinstance(base, tree.Name) else "this family"
+                raise Found(arguments.UnsetMember(expression.span, name, known))
+            return value.members[indices]
+        for index, node in zip(indices, reversed(chain), strict=True):
+            value = self._item(value, index, node.span, expression.span)
+        return value
+
+    def _item(self, value: Any, index: Any, span: Span, whole: Span) -> Any:
+        items = value.flow if isinstance(value, Labelled) else value
+        if items is POISON:
+            return POISON
+        if not isinstance(items, tuple):
+            raise Found(arguments.WrongKind(whole, "a list", kind_of(value)))
+        if not functions.is_whole(index):
+            raise Found(arguments.WrongKind(span, "a whole number", kind_of(index)))
+        if not -len(items) <= index < len(items):
+            raise Found(arguments.OutOfRange(span, index, len(items)))
+        return items[index]
+
+    def _slice(self, expression: tree.Slice, env: Env) -> Any:
+        items = self.iterable(expression.value, env)
+        bounds = []
+        for side in (expression.start, expression.stop):
+            value = None if side is None else self.value(side, env)
+            if value is POISON:
+                return POISON
+            if side is not None and not functions.is_whole(value):
+                raise Found(arguments.WrongKind(side.span, "a whole number", kind_of(value)))
+            bounds.append(value)
+        return items[bounds[0] : bounds[1]]
+
+    # ------------------------------------------------------------------ calls
+
+    def _call(self, expression: tree.Call, env: Env) -> Any:
+        plain = env.inner(reading=False) if env.reading else env
+        function = self.value(expression.function, plain)
+        if function is POISON:
+            return POISON
+        if isinstance(function, Function):
+            positional = tuple(self.value(item.value, env) for item in expression.arguments if item.name is None)
+            keywords = {item.name.name: self.value(item.value, env) for item in expression.arguments if item.name}
+            limit = self.elaborator.limits.list_items
+            return functions.call(function.name, positional, keywords, expression.span, limit)
+        if isinstance(function, LayerValue):
+            return self.bind(function, expression.arguments, env)
+        kind = "an arch" if isinstance(function, ArchValue) else kind_of(function)
+        raise Found(arguments.NotCallable(expression.function.span, kind))
+
+    def bind(
+        self, layer: LayerValue, given: tuple[tree.Argument, ...], env: Env, *, replace: bool = False
+    ) -> LayerValue:
+        """The layer with further arguments bound: positional ones fill the first parameters not yet bound."""
+        if not given:
+            return layer
+        parameters = layer.parameters()
+        bound = dict(layer.bound)
+        opened = [name for name in parameters if name not in bound]
+        filled = iter(opened)
+        for item in given:
+            if item.name is None:
+                name = next((name for name in filled if name not in bound), None)
+                if name is None:
+                    raise Found(arguments.TooManyArguments(item.span, layer.name, tuple(opened)))
+            else:
+                name = item.name.name
+                if name not in parameters:
+                    raise Found(arguments.UnknownArgument(item.name.span, layer.name, name, parameters))
+                if name in bound and not (replace and name not in opened):
+                    raise Found(arguments.BoundTwice(item.name.span, layer.name, name, bound[name].span))
+            bound[name] = Bound(self.value(item.value, env), item.value.span)
+        return LayerValue(layer.target, tuple(bound.items()), layer.defaults)
+
+    def layer(self, placed: tree.Placed, env: Env) -> Any:
+        """What is placed: a layer with the arguments bound here, shared weights, `None` for no layer, or poison."""
+        name, span = placed.name.name, placed.name.span
+        try:
+            value = self.named(name, span, env)
+        except Found as found:
+            if isinstance(found.problem, names.UnknownName):
+                blocks = tuple(key for key, entry in env.module.names.items() if not isinstance(entry, ArchValue))
+                raise Found(names.UnknownLayer(span, name, (*env.visible(), *blocks, *OPERATIONS))) from None
+            raise
+        if value is None or value is POISON or isinstance(value, SharedValue):
+            return value
+        if isinstance(value, ArchValue):
+            raise Found(structure.ArchAsLayer(span, name))
+        if not isinstance(value, LayerValue) or (isinstance(value.target, type) and value.target.word in INITIALIZERS):
+            raise Found(names.NotALayer(span, name, kind_of(value)))
+        return self.bind(value, placed.arguments, env)
+
+
+_Evaluate = Callable[[Expressions, Any, Env], Any]
+_EVALUATE: dict[type, _Evaluate] = {
+    tree.Name: Expressions._name,
+    tree.Number: lambda _, expression, __: expression.value,
+    tree.Bool: lambda _, expression, __: expression.value,
+    tree.Nothing: lambda _, __, ___: None,
+    tree.Text: Expressions._text,
+    tree.Size: Expressions._size,
+    tree.ListOf: Expressions._list,
+    tree.Comprehension: Expressions._comprehension,
+    tree.Unary: Expressions._unary,
+    tree.Binary: Expressions._binary,
+    tree.Conditional: Expressions._conditional,
+    tree.Attribute: Expressions._attribute,
+    tree.Index: Expressions._index,
+    tree.Slice: Expressions._slice,
+    tree.Call: Expressions._call,
+}

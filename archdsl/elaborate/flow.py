@@ -1,0 +1,390 @@
+"""Statements in sequence over one current value: chains, branches, residuals, loops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from archdsl.elaborate import claims
+from archdsl.elaborate.budget import Least
+from archdsl.elaborate.elaborator import Elaborator, stream_of
+from archdsl.elaborate.environment import Env, Place
+from archdsl.elaborate.found import Found
+from archdsl.elaborate.functions import is_whole
+from archdsl.elaborate.layers import Layers
+from archdsl.elaborate.problems import arguments, names, shapes, structure
+from archdsl.elaborate.values import (
+    POISON,
+    Bound,
+    Family,
+    Flow,
+    Labelled,
+    LayerValue,
+    SharedValue,
+    Tensor,
+    flow_of,
+    kind_of,
+)
+from archdsl.ops.base import Input, ShapeError
+from archdsl.ops import Add
+from archdsl.source import Span
+from archdsl.syntax import tree
+
+
+class Flows:
+    """Runs the statements of bodies for one elaboration."""
+
+    def __init__(self, elaborator: Elaborator) -> None:
+        self.elaborator = elaborator
+        self.expressions = elaborator.expressions
+        self.layers = Layers(elaborator, self.body)
+        self.least = Least(self.expressions.value)
+        self.outputs: tuple[tree.Output, Env] | None = None
+        self.expects: list[tuple[tree.Expect, Env]] = []
+        self.inputs: list[tree.Input] = []
+
+    # ------------------------------------------------------------- statements
+
+    def body(self, body: tree.Body, env: Env, place: Place) -> None:
+        """Runs statements one after the other; a mistake in one does not hide those of the next."""
+        for statement in body.statements:
+            with self.elaborator.catching(env):
+                self.elaborator.step(statement.span)
+                self.statement(statement, env, place)
+
+    def statement(self, statement: tree.Statement, env: Env, place: Place) -> None:
+        """Runs one statement. Raises `Found` for a mistake that spoils it."""
+        match statement:
+            case tree.Chain():
+                self.chain(statement, env, place)
+            case tree.If() | tree.Repeat() | tree.For():
+                for body, frame, inner in self.turns(statement, env, place):
+                    self.body(body, frame, inner)
+            case tree.Let():
+                self._let(statement, env)
+            case tree.Require():
+                claims.require(self.elaborator, statement, env)
+            case tree.Expect():
+                self._in_arch("expect", statement.span, env, place)
+                self.expects.append((statement, env))
+            case tree.Input():
+                self._input(statement, env, place)
+            case tree.Output():
+                self._in_arch("output", statement.span, env, place)
+                if self.outputs is not None:
+                    raise Found(structure.SecondOutput(statement.span))
+                self.outputs = (statement, env)
+            case tree.Defaults():
+                self.defaults(statement, env)
+            case tree.Param():
+                self.layers.learned(statement, env, place)
+            case tree.Shared():
+                self._shared(statement, env, place)
+            case tree.Aux():
+                self._aux(statement, env, place)
+
+    def turns(
+        self, statement: tree.If | tree.Repeat | tree.For, env: Env, place: Place
+    ) -> Iterator[tuple[tree.Body, Env, Place]]:
+        """The bodies that a condition or loop runs, each with its frame and place."""
+        if isinstance(statement, tree.If):
+            condition = self.expressions.condition(statement.condition, env)
+            if condition is POISON:
+                return
+            if condition:
+                yield statement.body, env, place
+            elif isinstance(statement.otherwise, tree.If):
+                yield from self.turns(statement.otherwise, env, place)
+            elif statement.otherwise is not None:
+                yield statement.otherwise, env, place
+            return
+        if isinstance(statement, tree.Repeat):
+            items: tuple[Any, ...] | range = range(self._count(statement.count, env))
+            idents: tuple[tree.Ident, ...] = ()
+        else:
+            items = self.expressions.iterable(statement.iterable, env)
+            idents = statement.names
+        self._afford(statement, len(items), env)
+        for number, item in enumerate(items):
+            self.elaborator.step(statement.span)
+            frame = env.inner()
+            for ident, value in zip(idents, self.expressions.apart(idents, item, env) if idents else (), strict=True):
+                frame.bind(ident, value)
+            if statement.index is not None:
+                frame.bind(statement.index, number)
+            scope = self.elaborator.builder.scope("iteration", place.scope, span=statement.span)
+            yield statement.body, frame, replace(place, scope=scope)
+
+    def _count(self, expression: tree.Expr, env: Env) -> int:
+        value = self.expressions.value(expression, env)
+        if value is POISON:
+            return 0
+        if not is_whole(value) or value < 0:
+            kind = "negative" if is_whole(value) else kind_of(value)
+            raise Found(arguments.WrongKind(expression.span, "a whole number that is not negative", kind))
+        return int(value)
+
+    def _afford(self, statement: tree.Repeat | tree.For, turns: int, env: Env) -> None:
+        """Counts what a loop makes before it runs."""
+        limits = self.elaborator.limits
+        nodes, steps = self.least.of(statement.body, env)
+        there = len(self.elaborator.builder.nodes)
+        if there + turns * nodes > limits.nodes:
+            raise Found(structure.TooManyNodes(statement.span, there + turns * nodes, limits.nodes))
+        if turns * (steps + 1) > limits.steps:
+            raise Found(structure.TooManySteps(statement.span, "this loop runs too often", limits.steps))
+
+    def _let(self, statement: tree.Let, env: Env) -> None:
+        try:
+            values = self.expressions.apart(statement.names, self.expressions.value(statement.value, env), env)
+        except Found as found:
+            self.elaborator.record(found.problem, stream_of(env).calls)
+            values = (POISON,) * len(statement.names)
+        for ident, value in zip(statement.names, values, strict=True):
+            env.bind(ident, value)
+
+    def defaults(self, statement: tree.Defaults, env: Env) -> None:
+        """Arguments that hold from here on, for operations and blocks named here."""
+        target = env.defaults if env.outer is not None or env.stream is not None else env.module.defaults
+        for placed in statement.calls:
+            value = self.expressions.layer(placed, env)
+            if not isinstance(value, LayerValue):
+                raise Found(names.NotALayer(placed.span, placed.name.name, kind_of(value)))
+            known = {name for name, _ in self.expressions.layer(tree.Placed(placed.span, placed.name), env).bound}
+            given: dict[str, Bound] = {name: bound for name, bound in value.bound if name not in known}
+            target[placed.name.name] = {**target.get(placed.name.name, {}), **given}
+
+    def _in_arch(self, word: str, span: Span, env: Env, place: Place) -> None:
+        if not stream_of(env).arch or place.scope != 0:
+            raise Found(structure.OnlyInArch(span, word))
+
+    def _input(self, statement: tree.Input, env: Env, place: Place) -> None:
+        self._in_arch("input", statement.span, env, place)
+        builder, stream = self.elaborator.builder, stream_of(env)
+        if any(not isinstance(node.op, Input) for node in builder.nodes):
+            raise Found(structure.InputAfterLayer(statement.span))
+        unnamed = next((item for item in (*self.inputs, statement) if item.name is None), None)
+        self.inputs.append(statement)
+        sizes = self.expressions.value(statement.size, env)
+        if not isinstance(sizes, tuple) or not 1 <= len(sizes) <= 4 or not all(is_whole(s) and s > 0 for s in sizes):
+            raise Found(structure.WrongSize(statement.size.span, "this" if sizes is POISON else kind_of(sizes)))
+        if unnamed is not None and len(self.inputs) > 1:
+            raise Found(structure.UnnamedInputs(unnamed.span))
+        name = statement.name.name if statement.name else "input"
+        place.path = ""
+        path = builder.free_path(0, "input") if statement.name is None else name
+        flow = self.elaborator.add(Input(sizes=sizes), (), path, place, statement.span, None)
+        if statement.name is not None:
+            env.bind(statement.name, flow)
+        before = stream.entered
+        entered: Flow = flow if before is None else (*(before if isinstance(before, tuple) else (before,)), flow)
+        stream.entered = stream.here = entered
+
+    def _shared(self, statement: tree.Shared, env: Env, place: Place) -> None:
+        layer = self.expressions.layer(statement.placed, env)
+        if not isinstance(layer, LayerValue):
+            raise Found(names.NotALayer(statement.placed.span, statement.placed.name.name, kind_of(layer)))
+        label = self.elaborator.label_text(statement.label, env)
+        path = self.elaborator.claim(place, label, statement.label.span, level=True)
+        order = len(self.elaborator.builder.nodes) - 0.5
+        text = label.rpartition(".")[2] if label else ""
+        name = statement.label if isinstance(statement.label, tree.Ident) else tree.Ident(statement.label.span, text)
+        env.bind(name, SharedValue(path, layer, order, place.scope))
+
+    def _aux(self, statement: tree.Aux, env: Env, place: Place) -> None:
+        """A side head: it leaves the current value alone and runs right after the value that it reads."""
+        stream = stream_of(env)
+        here, first = stream.here, len(self.elaborator.builder.nodes)
+        scope = self.elaborator.builder.scope("role", place.scope, role="aux", span=statement.span)
+        self.chain(statement.chain, env, replace(place, scope=scope, training=True))
+        stream.here = here
+        nodes = self.elaborator.builder.nodes
+        read = [value.node for node in nodes[first:] for value in node.inputs if value.node < first]
+        for index in range(first, len(nodes)):
+            self.elaborator.after[index] = max(read, default=first)
+
+    # ----------------------------------------------------------------- chains
+
+    def chain(self, chain: tree.Chain, env: Env, place: Place) -> None:
+        """Runs links from left to right, then names what came out."""
+        stream = stream_of(env)
+        for link in chain.links:
+            with self.elaborator.catching(env):
+                stream.here = self.link(link, env, place)
+        if chain.targets:
+            self._name_targets(chain, env, stream.here)
+
+    def _name_targets(self, chain: tree.Chain, env: Env, flow: Flow | None) -> None:
+        if flow is None:
+            raise Found(shapes.NothingFlows(chain.span))
+        idents = tuple(target.name for target in chain.targets)
+        for target, value in zip(chain.targets, self.expressions.apart(idents, flow, env), strict=True):
+            if not target.indices:
+                env.bind(target.name, value)
+                continue
+            indices = tuple(self.expressions.value(index, env) for index in target.indices)
+            self._family(target, env).members[indices] = value
+
+    def _family(self, target: tree.Target, env: Env) -> Family:
+        """The family of a name, which lives in the block."""
+        known, family = env.find(target.name.name)
+        if not known:
+            block = next(frame for frame in env.frames() if frame.outer is None)
+            family = Family()
+            block.bind(target.name, family)
+        if not isinstance(family, Family):
+            raise Found(names.AlreadyBound(target.name.span, target.name.name, None))
+        return family
+
+    def link(self, link: tree.Link, env: Env, place: Place, role: str | None = None) -> Flow | None:
+        """What flows on behind one link."""
+        stream = stream_of(env)
+        match link:
+            case tree.From():
+                return self._from(link, env)
+            case tree.Layer():
+                return self.layers.place(link, env, place, role)
+            case tree.Scope():
+                return self._scope(link, env, place, role)
+            case tree.Role(role="skip"):
+                scope = self.elaborator.builder.scope("skip", place.scope, span=link.span)
+                return self.link(link.target, env, replace(place, scope=scope, skip=True))
+            case tree.Role():
+                return self.link(link.target, env, place, link.role)
+            case tree.Branches():
+                return self._branches(link, env, place)
+            case tree.Residual():
+                return self._residual(link, env, place)
+        return stream.here
+
+    def _from(self, link: tree.From, env: Env) -> Flow:
+        value = self.expressions.value(link.value, env.inner(reading=True))
+        flow = flow_of(value)
+        if flow is None:
+            raise Found(names.NotAFlow(link.value.span, kind_of(value)))
+        return flow
+
+    def _scope(self, scope: tree.Scope, env: Env, place: Place, role: str | None) -> Flow | None:
+        """A label with a body opens a path level; a bare body, or the label `_`, opens none."""
+        elaborator, stream = self.elaborator, stream_of(env)
+        label = elaborator.label_text(scope.label, env)
+        if label in (None, "_"):
+            if role is not None:
+                index = elaborator.builder.scope("role", place.scope, role=role, span=scope.span)
+                place = replace(place, scope=index)
+            self.body(scope.body, env, place)
+            return stream.here
+        span = scope.label.span if scope.label else scope.span
+        path = elaborator.claim(place, label, span, level=True, again=stream.again)
+        index = elaborator.builder.scope("level", place.scope, level=label, role=role, span=scope.span)
+        with self._level(env, path):
+            self.body(scope.body, env, replace(place, scope=index, path=path))
+        if stream.here is not None:
+            elaborator.set_label(path, stream.here)
+        return stream.here
+
+    @contextmanager
+    def _level(self, env: Env, path: str) -> Iterator[None]:
+        stream = stream_of(env)
+        before, stream.path = stream.path, path
+        yield
+        stream.path = before
+
+    # --------------------------------------------------- branches and residuals
+
+    def _branches(self, link: tree.Branches, env: Env, place: Place) -> Flow | None:
+        elaborator, stream = self.elaborator, stream_of(env)
+        scope = elaborator.builder.scope("branches", place.scope, span=link.span)
+        inner = replace(place, scope=scope)
+        if stream.here is None:
+            raise Found(shapes.NothingFlows(link.span))
+        start = stream.here
+        flows = list(self._branch_flows(link.body, env, inner, start))
+        if not flows:
+            if any(
+                problem.span and link.span.start <= problem.span.start < link.span.end
+                for problem in elaborator.problems.values()
+            ):
+                return POISON
+            raise Found(structure.EmptyBranches(link.span))
+        stream.here = tuple(flows)
+        merge = None if link.merge is None else self.expressions.layer(link.merge, env)
+        if merge is None:
+            return stream.here
+        return self.layers.merge(merge, link.merge, env, inner) if link.merge else stream.here
+
+    def _branch_flows(self, body: tree.Body, env: Env, place: Place, start: Flow) -> Iterator[Flow]:
+        """What comes out of each branch: every chain is one, also inside of conditions and loops."""
+        elaborator, stream = self.elaborator, stream_of(env)
+        for statement in body.statements:
+            stream.here = start
+            if isinstance(statement, tree.If | tree.Repeat | tree.For):
+                try:
+                    for inner, frame, where in self.turns(statement, env, place):
+                        yield from self._branch_flows(inner, frame, where, start)
+                except Found as found:
+                    elaborator.record(found.problem, stream.calls)
+                continue
+            where = place
+            if isinstance(statement, tree.Chain):
+                scope = elaborator.builder.scope("branch", place.scope, span=statement.span)
+                where = replace(place, scope=scope)
+            with elaborator.catching(env):
+                elaborator.step(statement.span)
+                self.statement(statement, env, where)
+            if isinstance(statement, tree.Chain):
+                yield stream.here if stream.here is not None else POISON
+        stream.here = start
+
+    def _residual(self, link: tree.Residual, env: Env, place: Place) -> Flow | None:
+        elaborator, stream = self.elaborator, stream_of(env)
+        if link.condition is not None:
+            condition = self.expressions.condition(link.condition, env)
+            if condition is not True:
+                self.body(link.body, env, place)
+                return stream.here
+        if stream.here is None:
+            raise Found(shapes.NothingFlows(link.span))
+        start = stream.here
+        scope = elaborator.builder.scope("residual", place.scope, span=link.span)
+        inner = replace(place, scope=scope)
+        self.body(link.body, env, inner)
+        body, stream.here = stream.here, start
+        skip: Flow | None = start
+        if link.skip is not None:
+            side = elaborator.builder.scope("skip", scope, span=link.skip.span)
+            with elaborator.catching(env):
+                stream.here = self.link(link.skip, env, replace(inner, scope=side, skip=True))
+            skip = stream.here
+        if body is POISON or skip is POISON:
+            return POISON
+        span = link.skip.span if link.skip is not None else link.span
+        for side_flow in (body, skip):
+            if not isinstance(side_flow, Tensor):
+                raise Found(shapes.ListForOne(span, "add", len(side_flow) if isinstance(side_flow, tuple) else 0))
+        assert isinstance(body, Tensor)
+        assert isinstance(skip, Tensor)
+        path = elaborator.builder.free_path(scope, "add")
+        try:
+            return elaborator.add(Add(), (body.value, skip.value), path, inner, span, stream.order)
+        except ShapeError:
+            raise Found(self._different(link, body, skip, span, env)) from None
+
+    def _different(
+        self, link: tree.Residual, body: Tensor, skip: Tensor, span: Span, env: Env
+    ) -> shapes.ResidualShapes:
+        """The two sides of a residual, and what would make them one shape."""
+        elaborator = self.elaborator
+        ends, carries = (elaborator.builder.shape(side.value) for side in (body, skip))
+        origins = (elaborator.origin(body.value), elaborator.origin(skip.value))
+        hint = "make the two sides the same shape"
+        if ends.rank == carries.rank == 3:
+            stride = max(1, carries.sizes[1] // max(1, ends.sizes[1]))
+            stride_text = f", stride={stride}" if stride > 1 else ""
+            hint = f"project the skip:  skip downsample {{ conv({ends.sizes[0]}, 1x1{stride_text}) -> batchnorm }}"
+        return shapes.ResidualShapes(span, str(ends), str(carries), origins, hint)
+
+
+__all__ = ["Flows", "Labelled"]

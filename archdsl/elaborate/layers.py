@@ -1,0 +1,322 @@
+"""Layers at places: operations become nodes, blocks are entered, shared weights are applied again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from archdsl.elaborate.elaborator import Elaborator, stream_of
+from archdsl.elaborate.environment import Env, Place, Stream
+from archdsl.elaborate.found import Found
+from archdsl.elaborate.functions import is_whole
+from archdsl.elaborate.problems import arguments, names, shapes, structure
+from archdsl.elaborate.values import (
+    POISON,
+    BlockValue,
+    Bound,
+    Flow,
+    LayerValue,
+    SharedValue,
+    Tensor,
+    kind_of,
+)
+from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word
+from archdsl.shapes import Shape
+from archdsl.source import Span
+from archdsl.syntax import tree
+
+Body = Callable[[tree.Body, Env, Place], None]
+
+
+class Layers:
+    """Places layers for one elaboration; `body` runs the statements of a block."""
+
+    def __init__(self, elaborator: Elaborator, body: Body) -> None:
+        self.elaborator = elaborator
+        self.expressions = elaborator.expressions
+        self.body = body
+        self._made: dict[tuple[Any, ...], Any] = {}
+        self._owners: dict[str, tuple[Op, tuple[Shape, ...]]] = {}
+
+    def place(self, link: tree.Layer, env: Env, place: Place, role: str | None) -> Flow | None:
+        """What flows on behind a layer."""
+        stream = stream_of(env)
+        layer = self.expressions.layer(link.placed, env)
+        if layer is None:
+            return stream.here
+        if layer is POISON or stream.here is POISON:
+            self.elaborator.label_text(link.label, env)
+            return POISON
+        if stream.here is None:
+            raise Found(shapes.NothingFlows(link.placed.span))
+        if isinstance(layer, SharedValue):
+            if link.label is not None:
+                raise Found(names.SharedLabel(link.label.span, link.placed.name.name))
+            return self._apply_shared(layer, link.placed.span, env, place)
+        label = self.elaborator.label_text(link.label, env)
+        span = link.label.span if link.label is not None else link.placed.span
+        if isinstance(layer.target, BlockValue):
+            return self._enter(layer, layer.target, label, span, link.placed.span, env, place, role)
+        if role is not None:
+            scope = self.elaborator.builder.scope("role", place.scope, role=role, span=link.span)
+            place = replace(place, scope=scope)
+        return self._operate(self.make(layer, link.placed.span), label, span, link.placed, env, place)
+
+    def merge(self, layer: Any, placed: tree.Placed, env: Env, place: Place) -> Flow | None:
+        """What flows on behind the merge of branches."""
+        if layer is POISON:
+            return POISON
+        if isinstance(layer, LayerValue) and not isinstance(layer.target, BlockValue):
+            return self._operate(self.make(layer, placed.span), None, placed.span, placed, env, place)
+        return self.place(tree.Layer(placed.span, None, placed), env, place, None)
+
+    # -------------------------------------------------------------- operations
+
+    def make(self, layer: LayerValue, span: Span) -> Any:
+        """The operation or initialiser with its arguments. Raises `Found` for what it does not accept."""
+        target = layer.target
+        assert not isinstance(target, BlockValue)
+        values = {**dict(layer.defaults), **dict(layer.bound)}
+        missing = tuple(name for name in target.required() if name not in values)
+        if missing:
+            raise Found(arguments.MissingArgument(span, target.word, missing))
+        plain = {name: self._plain(bound.value, bound.span) for name, bound in values.items()}
+        key = (target, tuple((name, type(value), value) for name, value in sorted(plain.items())))
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._checked(target, plain, values, span)
+        return made
+
+    def _checked(self, target: type[Described], plain: dict[str, Any], values: dict[str, Bound], span: Span) -> Any:
+        try:
+            return target.make(**plain)
+        except ArgumentError as error:
+            bound = values.get(error.argument or "")
+            where = bound.span if bound is not None else span
+            raise Found(arguments.WrongArgument(where, target.word, error.message, error.hint)) from None
+
+    def _plain(self, value: Any, span: Span) -> Any:
+        """A language value as an operation takes it."""
+        if isinstance(value, LayerValue):
+            if isinstance(value.target, BlockValue):
+                raise Found(arguments.WrongKind(span, "an initialiser", f"the block `{value.name}`"))
+            return self.make(value, span)
+        if isinstance(value, tuple):
+            return tuple(self._plain(item, span) for item in value)
+        if value is None or isinstance(value, bool | int | float | str | Word):
+            return value
+        if value is POISON:
+            raise Found(arguments.WrongKind(span, "a value", "spoilt by the mistake above"))
+        raise Found(arguments.WrongKind(span, "a number, a list, a string or a word", kind_of(value)))
+
+    def _operate(
+        self, op: Op, label: str | None, span: Span, placed: tree.Placed, env: Env, place: Place
+    ) -> Flow | None:
+        elaborator, stream = self.elaborator, stream_of(env)
+        flow = stream.here
+        assert flow is not None
+        if op.takes == "list" and isinstance(flow, tuple) and len(flow) == 1 and not op.numbered and op.word != "stack":
+            return flow[0]
+        inputs = self._inputs(op, flow, placed.span)
+        if inputs is None:
+            return POISON
+        if label in (None, "_") and not op.numbered:
+            path = elaborator.builder.free_path(place.scope, op.word)
+        else:
+            path = elaborator.claim(place, None if label == "_" else label, span, level=False, again=stream.again)
+        result = self._add(op, inputs, path, place, placed.span, env)
+        elaborator.set_label(path, result)
+        return result
+
+    def _add(self, op: Op, inputs: tuple[Tensor, ...], path: str, place: Place, span: Span, env: Env) -> Flow:
+        elaborator, stream = self.elaborator, stream_of(env)
+        values = tuple(tensor.value for tensor in inputs)
+        taken = tuple(elaborator.builder.shape(value) for value in values)
+        if stream.order is not None:
+            self._same_weights(op, taken, path, span)
+        try:
+            return elaborator.add(op, values, path, place, span, stream.order)
+        except ShapeError as error:
+            if op.takes == "list":
+                raise Found(elaborator.merge_problem(error, op.word, inputs, span)) from None
+            origins = tuple(elaborator.origin(value) for value in values)
+            shown = tuple(map(str, taken))
+            raise Found(shapes.ShapeRejected(span, op.word, error.message, shown, origins, error.hint)) from None
+
+    def _same_weights(self, op: Op, taken: tuple[Shape, ...], path: str, span: Span) -> None:
+        first = self._owners.setdefault(path, (op, taken))
+        try:
+            same = first[0] == op and first[0].tensors(*first[1]) == op.tensors(*taken)
+        except ShapeError:
+            return
+        if not same:
+            raise Found(shapes.SharedShapes(span, path, ", ".join(map(str, first[1])), ", ".join(map(str, taken))))
+
+    @staticmethod
+    def _inputs(op: Op, flow: Flow, span: Span) -> tuple[Tensor, ...] | None:
+        """What flows into an operation, `None` if it is poisoned."""
+        if op.takes == "one":
+            if isinstance(flow, tuple):
+                raise Found(shapes.ListForOne(span, op.word, len(flow)))
+            return (flow,) if isinstance(flow, Tensor) else None
+        if not isinstance(flow, tuple):
+            raise Found(shapes.OneForList(span, op.word))
+        if any(isinstance(part, tuple) for part in flow):
+            raise Found(shapes.ListForOne(span, op.word, next(len(part) for part in flow if isinstance(part, tuple))))
+        tensors = tuple(part for part in flow if isinstance(part, Tensor))
+        return tensors if len(tensors) == len(flow) else None
+
+    def learned(self, statement: tree.Param, env: Env, place: Place) -> None:
+        """`param path: init(shape)`: a tensor of its own."""
+        elaborator, stream = self.elaborator, stream_of(env)
+        call = statement.call
+        value = self.expressions.named(call.name.name, call.name.span, env)
+        if (
+            not isinstance(value, LayerValue)
+            or isinstance(value.target, BlockValue)
+            or not issubclass(value.target, Init)
+        ):
+            raise Found(arguments.NotAnInit(call.span, kind_of(value)))
+        init, sizes = self._init_and_shape(value, call, env)
+        whole = isinstance(sizes, tuple) and all(is_whole(size) and size > 0 for size in sizes)
+        if not whole:
+            raise Found(arguments.WrongKind(call.span, "a shape of positive whole numbers", kind_of(sizes)))
+        label = elaborator.label_text(statement.label, env)
+        path = elaborator.claim(place, label, statement.label.span, level=False, again=stream.again)
+        op = Learned(init=init, sizes=sizes)
+        elaborator.set_label(path, elaborator.add(op, (), path, place, statement.span, stream.order))
+
+    def _init_and_shape(self, value: LayerValue, call: tree.Placed, env: Env) -> tuple[Init, Any]:
+        """The initialiser of a `param` and its shape, which is the argument after the initialiser's own."""
+        named = {item.name.name: item for item in call.arguments if item.name is not None}
+        if "shape" in named:
+            rest, shape = tuple(item for item in call.arguments if item is not named["shape"]), named["shape"]
+        else:
+            positional = [item for item in call.arguments if item.name is None]
+            if not positional:
+                raise Found(arguments.MissingArgument(call.span, value.name, ("shape",)))
+            shape = positional[-1]
+            rest = tuple(item for item in call.arguments if item is not shape)
+        sizes = self.expressions.value(shape.value, env)
+        init = self.make(self.expressions.bind(value, rest, env), call.span)
+        assert isinstance(init, Init)
+        return init, sizes
+
+    # ------------------------------------------------------------------ blocks
+
+    def _enter(
+        self,
+        layer: LayerValue,
+        block: BlockValue,
+        label: str | None,
+        span: Span,
+        call: Span,
+        env: Env,
+        place: Place,
+        role: str | None,
+    ) -> Flow | None:
+        elaborator, stream = self.elaborator, stream_of(env)
+        if label == "_":
+            path, level = place.path, None
+        else:
+            path = elaborator.claim(place, label, span, level=True, again=stream.again)
+            level = path[len(place.path) + 1 :] if place.path else path
+        frame = self.frame(layer, block, stream.here, path, call, env)
+        scope = elaborator.builder.scope(
+            "block",
+            place.scope,
+            level=level,
+            role=role,
+            block=block.name,
+            arguments=plain_arguments(frame),
+            doc=block.declaration.doc,
+            span=call,
+        )
+        self.body(block.declaration.body, frame, replace(place, scope=scope, path=path))
+        result = stream_of(frame).here
+        if level is not None and result is not None:
+            elaborator.set_label(path, result)
+        return result
+
+    def frame(
+        self, layer: LayerValue, block: BlockValue, entered: Flow | None, path: str, call: Span, env: Env | None
+    ) -> Env:
+        """The names that a block's body sees: its parameters, and what flows into it."""
+        declaration = block.declaration
+        around = env.stream if env is not None else None
+        entering = around.entering if around else ()
+        calls = around.calls if around else ()
+        if declaration in entering:
+            chain = tuple(item.name.name for item in entering if isinstance(item, tree.Block | tree.Arch))
+            raise Found(names.RecursiveBlock(call, block.name, chain))
+        if len(entering) >= self.elaborator.limits.calls:
+            raise Found(structure.TooDeep(call, self.elaborator.limits.calls))
+        stream = Stream(path, entered, entered, path, env is None)
+        stream.entering = (*entering, declaration)
+        if env is not None:
+            stream.calls = (*calls, self.elaborator.call_note(layer, call, path))
+        if around is not None:
+            stream.order, stream.again = around.order, around.again
+        frame = Env(block.module, stream)
+        values = {**dict(layer.defaults), **dict(layer.bound)}
+        missing = tuple(p.name.name for p in declaration.parameters if p.default is None and p.name.name not in values)
+        if missing:
+            raise Found(arguments.MissingArgument(call, block.name, missing))
+        for parameter in declaration.parameters:
+            bound = values.get(parameter.name.name)
+            if bound is not None:
+                value = bound.value
+            else:
+                assert parameter.default is not None
+                value = self.expressions.value(parameter.default, frame)
+            frame.names[parameter.name.name] = value
+            frame.spans[parameter.name.name] = parameter.name.span
+        return frame
+
+    def _apply_shared(self, shared: SharedValue, span: Span, env: Env, place: Place) -> Flow | None:
+        """Another application of weights that `shared` declared: the same paths, the same weights."""
+        elaborator, stream = self.elaborator, stream_of(env)
+        again = shared.path in elaborator.shared
+        elaborator.shared.setdefault(shared.path, span)
+        elaborator.restart(shared.path)
+        before = stream.order, stream.again
+        stream.order, stream.again = shared.order, again
+        try:
+            target = shared.layer.target
+            if not isinstance(target, BlockValue):
+                inputs = self._inputs(self.make(shared.layer, span), stream.here or POISON, span)
+                if inputs is None:
+                    return POISON
+                inner = replace(place, scope=shared.scope)
+                return self._add(self.make(shared.layer, span), inputs, shared.path, inner, span, env)
+            frame = self.frame(shared.layer, target, stream.here, shared.path, span, env)
+            parent = elaborator.builder.scopes[shared.scope].path
+            scope = elaborator.builder.scope(
+                "shared" if again else "block",
+                shared.scope,
+                level=shared.path[len(parent) + 1 :] if parent else shared.path,
+                block=target.name,
+                arguments=plain_arguments(frame),
+                doc=target.declaration.doc,
+                span=span,
+            )
+            self.body(target.declaration.body, frame, replace(place, scope=scope, path=shared.path))
+            return stream_of(frame).here
+        finally:
+            stream.order, stream.again = before
+
+
+def plain_arguments(frame: Env) -> tuple[tuple[str, Any], ...]:
+    """The parameters of a block as bound, without layers and values."""
+    return tuple((name, _data(value)) for name, value in frame.names.items() if _is_data(value))
+
+
+def _data(value: Any) -> Any:
+    return value.name if isinstance(value, Word) else value
+
+
+def _is_data(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(_is_data(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str | Word)

@@ -1,0 +1,198 @@
+"""Files as tables of names: imports are followed, inside their roots and without cycles."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from archdsl.diagnostics import Diagnostic
+from archdsl.elaborate.found import Found
+from archdsl.elaborate.problems import structure
+from archdsl.elaborate.values import BlockValue, Bound, LayerValue
+from archdsl.library import specs_root
+from archdsl.limits import Limits
+from archdsl.source import Source, Span
+from archdsl.syntax import tree
+from archdsl.syntax.parser import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A declaration that is evaluated when it is first read."""
+
+    declaration: tree.Let | tree.BlockVariant
+
+
+@dataclass(frozen=True, slots=True)
+class ArchValue:
+    """An arch by name, with the file that declares it."""
+
+    declaration: tree.Arch | tree.ArchVariant
+    module: Module = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name.name
+
+
+@dataclass(eq=False)
+class Module:
+    """A parsed file: what it declares and imports, by name, and the defaults that hold in it."""
+
+    source: Source
+    file: tree.File
+    names: dict[str, Any] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+    defaults: dict[str, dict[str, Bound]] = field(default_factory=dict)
+    imports: list[Module] = field(default_factory=list)
+
+    @property
+    def archs(self) -> dict[str, ArchValue]:
+        """The archs that this file itself declares, in order."""
+        own = (item for item in self.file.declarations if isinstance(item, tree.Arch | tree.ArchVariant))
+        return {item.name.name: ArchValue(item, self) for item in own}
+
+    @property
+    def exported(self) -> tuple[str, ...]:
+        """What other files may import."""
+        return tuple(name for name, value in self.names.items() if not _imported(self, name, value))
+
+    def digest(self) -> str:
+        """A hash of this file's text and of all that it imports."""
+        texts = sorted({module.source.text for module in self.closure()})
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+    def closure(self) -> Iterator[Module]:
+        """This file and all that it imports, each once."""
+        seen: dict[int, Module] = {}
+        todo: list[Module] = [self]
+        while todo:
+            module = todo.pop()
+            if id(module) not in seen:
+                seen[id(module)] = module
+                todo += reversed(module.imports)
+        yield from seen.values()
+
+
+def _imported(module: Module, name: str, value: Any) -> bool:
+    return name not in module.spans or any(
+        isinstance(item, tree.Import) and any(ident.name == name for ident in item.names)
+        for item in module.file.declarations
+    )
+
+
+class Loader:
+    """Reads a spec and the files that it imports, each once. Mistakes in imports are collected in `problems`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.problems: list[Diagnostic] = []
+        self._modules: dict[Path, Module] = {}
+
+    def load(self, source: Source) -> Module:
+        """The module of a spec. Raises `CompileError` if its text, or that of a file it imports, does not parse."""
+        path = source.path.resolve() if source.path is not None else None
+        roots = tuple(root for root in (path.parent if path else None, specs_root().resolve()) if root is not None)
+        return self._load(source, path, roots, ())
+
+    def _load(self, source: Source, path: Path | None, roots: tuple[Path, ...], chain: tuple[Path, ...]) -> Module:
+        module = Module(source, parse(source))
+        if path is not None:
+            self._modules[path] = module
+        for declaration in module.file.declarations:
+            match declaration:
+                case tree.Import():
+                    try:
+                        self._import(module, declaration, path, roots, chain)
+                    except Found as found:
+                        self.problems.append(found.problem.diagnostic())
+                case tree.Let():
+                    for name in declaration.names:
+                        module.names[name.name] = Pending(declaration)
+                        module.spans[name.name] = name.span
+                case tree.Block():
+                    self._declare(module, declaration.name, LayerValue(BlockValue(declaration, module)))
+                case tree.BlockVariant():
+                    self._declare(module, declaration.name, Pending(declaration))
+                case tree.Arch() | tree.ArchVariant():
+                    self._declare(module, declaration.name, ArchValue(declaration, module))
+        return module
+
+    @staticmethod
+    def _declare(module: Module, name: tree.Ident, value: Any) -> None:
+        module.names[name.name] = value
+        module.spans[name.name] = name.span
+
+    def _import(
+        self,
+        module: Module,
+        declaration: tree.Import,
+        path: Path | None,
+        roots: tuple[Path, ...],
+        chain: tuple[Path, ...],
+    ) -> None:
+        text = declaration.path.plain or ""
+        span = declaration.path.span
+        target = _locate(text, span, path, roots)
+        here = (*chain, path) if path is not None else chain
+        if target in here:
+            names = tuple(item.name for item in (*here[here.index(target) :], target))
+            raise Found(structure.ImportCycle(span, names))
+        if len(here) >= self.limits.imports:
+            raise Found(structure.TooDeep(span, self.limits.imports))
+        other = self._modules.get(target)
+        if other is None:
+            other = self._load(read(target, _display(text, module.source, target), span), target, roots, here)
+        module.imports.append(other)
+        for name in declaration.names:
+            if name.name not in other.names:
+                raise Found(structure.NotExported(name.span, name.name, text, tuple(other.names)))
+            module.names[name.name] = Imported(other, name.name)
+            module.spans[name.name] = name.span
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A name of another file."""
+
+    module: Module
+    name: str
+
+
+def read(path: Path, name: str, span: Span | None = None) -> Source:
+    """A file's text. Raises `Found` if it cannot be read as UTF-8."""
+    try:
+        return Source(path.read_text(encoding="utf-8"), name, path)
+    except UnicodeDecodeError as error:
+        raise Found(structure.Unreadable(span, name, f"byte {error.start} is no UTF-8")) from None
+    except OSError as error:
+        raise Found(structure.Unreadable(span, name, (error.strerror or "it failed").lower())) from None
+
+
+def _display(text: str, source: Source, target: Path) -> str:
+    """How diagnostics call an imported file: relative like the importing one, or by its place in the bundle."""
+    root = specs_root().resolve()
+    if target.is_relative_to(root):
+        return f"specs/{target.relative_to(root).as_posix()}"
+    return (Path(source.name).parent / text).as_posix()
+
+
+def _locate(text: str, span: Span, path: Path | None, roots: tuple[Path, ...]) -> Path:
+    """The file that an import means, inside the roots."""
+    if not text or "\0" in text or Path(text).is_absolute():
+        raise Found(structure.OutsideRoots(span, text))
+    folders = [path.parent] if path is not None else []
+    candidates = [(folder / text).resolve() for folder in (*folders, specs_root().resolve())]
+    allowed = [item for item in candidates if any(item.is_relative_to(root) for root in roots)]
+    if not allowed:
+        raise Found(structure.OutsideRoots(span, text))
+    for item in allowed:
+        if item.is_file():
+            return item
+    known = [
+        f.relative_to(root).as_posix() for root in roots if root == roots[-1] for f in sorted(root.rglob("*.arch"))
+    ]
+    raise Found(structure.UnknownFile(span, text, tuple(known)))
