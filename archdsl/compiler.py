@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.bundled import find
-from archdsl.diagnostics import UsageError, quote
+from archdsl.diagnostics import CompileError, UsageError, quote
 from archdsl.elaborate import check as check_source
 from archdsl.elaborate import elaborate
+from archdsl.elaborate.problems.arguments import UnknownParameter, WrongParameter
 from archdsl.files import FileError, read
 from archdsl.graph.graph import Graph
 from archdsl.limits import DEFAULT, Limits
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 
 Spec = str | os.PathLike[str] | Source
 Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"]
+OUTSIDE = (UnknownParameter.code, WrongParameter.code)
+ARGUMENT = "<argument>"  # how diagnostics call the text of an `Expression`
 Note = Callable[[str], None]
 BIGGEST_FILE = 1 << 29  # bytes that are read at all; the budget of a spec's text is far below
+
+
+class ParameterError(UsageError, TypeError):
+    """A parameter that the arch does not have, or of another kind than it takes."""
 
 
 def source(spec: Spec) -> tuple[Source, str | None]:
@@ -47,7 +54,7 @@ def check(spec: Spec, *, limits: Limits = DEFAULT) -> tuple[Graph, ...]:
     Raises `CompileError` with all that is wrong in the file.
     """
     text, _ = source(spec)
-    return tuple(Graph(program) for program in check_source(text, limits))
+    return tuple(Graph(program) for program in check_source(text, limits).programs.values())
 
 
 def compile(spec: Spec, *, arch: str | None = None, limits: Limits = DEFAULT, **params: Any) -> Graph:
@@ -64,7 +71,10 @@ def graph_of(spec: Spec, arch: str | None, parameters: Mapping[str, Any], limits
     text, named = source(spec)
     if text.text.startswith("archdsl-graph "):
         return _read_graph(text, arch, parameters)
-    return Graph(elaborate(text, arch or named, {key: _value(value) for key, value in parameters.items()}, limits))
+    try:
+        return Graph(elaborate(text, arch or named, parameters, limits))
+    except CompileError as error:
+        raise _blamed(error) from None
 
 
 def weights_of(graph: Graph, weights: Weights | None, seed: int, note: Note | None = None) -> dict[str, np.ndarray]:
@@ -152,9 +162,18 @@ def _read_graph(text: Source, arch: str | None, parameters: Mapping[str, Any]) -
     return read_graph(text)
 
 
-def _value(value: Any) -> Any:
-    """A Python value as the language has it: lists are tuples."""
-    return tuple(map(_value, value)) if isinstance(value, list | tuple) else value
+def _blamed(error: CompileError) -> CompileError | ParameterError:
+    """The error as the caller's, if all of it is about parameters set from outside, else as it is."""
+    own = [
+        item
+        for item in error.diagnostics
+        if item.code not in OUTSIDE and (item.span is None or item.span.source.name != ARGUMENT)
+    ]
+    if own or not error.diagnostics:
+        return error
+    return ParameterError(
+        "; ".join(f"{item.message}{f' ({item.help})' if item.help else ''}" for item in error.diagnostics)
+    )
 
 
 def _quiet(text: str) -> None:

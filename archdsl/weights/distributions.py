@@ -91,7 +91,8 @@ def truncated_normal(mean: float, std: float, a: float, b: float, generator: Gen
         return
     low, high = (a - mean) / std, (b - mean) / std
     if min(-low, high) > FARTHEST:
-        return normal(mean, std, generator, block)
+        normal(mean, std, generator, block)
+        return
     mirrored = abs(low) > abs(high) and high < 0.0
     if mirrored:
         low, high = -high, -low

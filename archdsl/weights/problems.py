@@ -15,7 +15,7 @@ class MissingWeight(Problem):
     """A parameter or buffer of the net has no array in the checkpoint. Every key of the net must be there: nothing is
     left at its initial value in silence."""
 
-    code: ClassVar[str] = "E0801"
+    code: ClassVar[str] = "E1001"
     rule: ClassVar[str] = RULE
     key: str
     sizes: str
@@ -29,7 +29,7 @@ class UnexpectedWeight(Problem):
     """The checkpoint has an array that the net has no place for: it belongs to another architecture, or a layer has
     another name in the spec."""
 
-    code: ClassVar[str] = "E0802"
+    code: ClassVar[str] = "E1002"
     rule: ClassVar[str] = RULE
     key: str
     sizes: str
@@ -45,7 +45,7 @@ class OtherShape(Problem):
     """An array of the checkpoint has another shape than the parameter of its name. Often the number of classes differs:
     give the arch the checkpoint's, with `--set num_classes=...`."""
 
-    code: ClassVar[str] = "E0803"
+    code: ClassVar[str] = "E1003"
     rule: ClassVar[str] = RULE
     key: str
     found: str
@@ -60,7 +60,7 @@ class OtherNumbers(Problem):
     """An array of the checkpoint holds another kind of numbers than the parameter of its name, such as integers for
     float32."""
 
-    code: ClassVar[str] = "E0804"
+    code: ClassVar[str] = "E1004"
     rule: ClassVar[str] = RULE
     key: str
     found: str
@@ -74,7 +74,7 @@ class OtherNumbers(Problem):
 class FewerNumbers(Problem):
     """An array of the checkpoint is float64, which float32 would round. Save it as float32 if that is wanted."""
 
-    code: ClassVar[str] = "E0805"
+    code: ClassVar[str] = "E1005"
     rule: ClassVar[str] = RULE
     key: str
 

@@ -1,0 +1,59 @@
+"""All commands under one name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import console
+from archdsl.cli.build import build
+from archdsl.cli.check import check
+from archdsl.cli.expand import expand
+from archdsl.cli.explain import explain
+from archdsl.cli.fmt import fmt
+from archdsl.cli.listing import listing
+from archdsl.cli.render import render
+from archdsl.cli.summary import summary
+
+EPILOG = "Exit codes: 0 fine, 1 the spec is wrong, 2 usage, 3 a tool is missing, 70 our own fault, 130 interrupted."
+
+app = typer.Typer(
+    name="archdsl",
+    help="Compiles neural-network architectures: one spec to PyTorch, ONNX and a picture.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from archdsl import __version__
+
+        console.say(f"archdsl {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Compiles neural-network architectures: one spec to PyTorch, ONNX and a picture."""
+
+
+for name, command in {
+    "check": check,
+    "build": build,
+    "render": render,
+    "fmt": fmt,
+    "expand": expand,
+    "summary": summary,
+    "list": listing,
+    "explain": explain,
+}.items():
+    app.command(name)(command)

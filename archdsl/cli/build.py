@@ -1,0 +1,71 @@
+"""`archdsl build`: a spec to any target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import console, inputs, options
+from archdsl.cli.outputs import may_write
+from archdsl.compiler import graph_of, weights_of
+from archdsl.diagnostics import UsageError, quote
+from archdsl.files import needs_file
+from archdsl.targets import registry
+
+Target = Annotated[
+    str | None,
+    typer.Option("--target", metavar="TARGET", help=f"One of {', '.join(registry.TARGETS)}; else -o's suffix says."),
+]
+
+
+def build(
+    specs: options.Specs,
+    target: Target = None,
+    out: options.Out = None,
+    arch: options.Arch = None,
+    set_: options.Set = None,
+    weights: options.Weights = None,
+    seed: options.Seed = 0,
+    force: options.Force = False,
+    limit: options.Limit = None,
+    as_json: options.Json = False,
+) -> None:
+    """Build a target: PyTorch source, ONNX, weights, a picture or text.
+
+    Without -o the file is named after the arch and stands in the current folder; -o may be a folder.
+
+    Examples: archdsl build specs/resnext50.arch --target torch
+
+    archdsl build resnet50 -o resnet50.onnx --weights resnet50.pth --set num_classes=10
+    """
+    names = inputs.specs(specs)
+    if target is None and out is None:
+        raise UsageError("name a target with --target, or a file with -o whose suffix says it")
+    if len(names) > 1 and out is not None and not out.is_dir():
+        raise UsageError(f"{len(names)} specs need a folder: `-o {quote(str(out))}` is none")
+    chosen = registry.target(target) if target is not None else registry.target_of(out or "")
+    settings, limits = inputs.settings(set_), inputs.limits(limit)
+    written = []
+    for name in console.progress(names, "Building"):
+        graph = graph_of(inputs.spec(name), arch, settings, limits)
+        path = _path(graph.name, chosen, out)
+        may_write(path, force)
+        request = registry.Request(lambda graph=graph: weights_of(graph, weights, seed, console.note))
+        registry.produce(chosen, graph, request, path)
+        if str(path) == "-":
+            continue
+        written.append({"arch": graph.name, "target": chosen.name, "file": str(path)})
+        if not as_json:
+            console.note(f"wrote {path}")
+    if as_json:
+        needs_file(out or "", "--json and the result would both be on stdout")
+        console.say_json(ok=True, written=written)
+
+
+def _path(arch: str, target: registry.Target, out: Path | None) -> Path:
+    """Where a result goes: the file that was named, or one of the arch's name."""
+    if out is not None and not out.is_dir():
+        return out
+    return (out or Path()) / f"{arch}{target.suffixes[0]}"

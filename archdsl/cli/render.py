@@ -1,0 +1,44 @@
+"""`archdsl render`: a spec as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archdsl.cli import console, inputs, options
+from archdsl.cli.outputs import may_write
+from archdsl.compiler import graph_of, weights_of
+from archdsl.targets import registry
+
+Format = Annotated[
+    str | None, typer.Option("--format", metavar="FORMAT", help="svg, png, pdf or dot; else -o's suffix.")
+]
+Renderer = Annotated[str, typer.Option("--renderer", metavar="NAME", help="auto, pure (no system package) or dot.")]
+
+
+def render(
+    spec: options.Spec,
+    out: options.Out = None,
+    depth: options.Depth = "block",
+    format_: Format = None,
+    renderer: Renderer = "auto",
+    arch: options.Arch = None,
+    set_: options.Set = None,
+    force: options.Force = False,
+    limit: options.Limit = None,
+) -> None:
+    """Draw an arch: stages as clusters, repeats folded, skips as skips.
+
+    Example: archdsl render specs/resnext50.arch --depth stage -o resnext50.svg
+    """
+    picture = registry.picture(format_, out)
+    inputs.depth(depth)
+    graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
+    path = out if out is not None else Path(f"{graph.name}{picture.suffixes[0]}")
+    may_write(path, force)
+    request = registry.Request(lambda: weights_of(graph, None, 0), depth, renderer)
+    registry.produce(picture, graph, request, path)
+    if str(path) != "-":
+        console.note(f"wrote {path}")
