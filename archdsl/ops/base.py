@@ -119,6 +119,11 @@ def _in_words(error: Any, field: str | None) -> str:
         "string_type": "a string",
         "tuple_type": "a list",
     }.get(kind)
+    if kind == "literal_error":
+        *words, last = str(error["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+        expected = f"{', '.join(words)} or {last}" if words else last
+    if kind.startswith("model_"):
+        expected = "an initial value, as `zeros` or `normal(std=0.01)`"
     if expected:
         return f"{field} takes {expected}, not {shown(given)}"
     message = str(error["msg"])
@@ -131,6 +136,8 @@ def shown(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, (Word, Described)):
+        return f"`{value.name if isinstance(value, Word) else value.word}`"
     if isinstance(value, tuple):
         return "[" + ", ".join(shown(item) for item in value) + "]"
     return repr(value) if isinstance(value, str) else str(value)

@@ -18,6 +18,8 @@ class Flatten(One):
     view: ClassVar[bool] = True
 
     def output(self, x: Shape) -> Shape:
+        if x.rank == 0:
+            raise ShapeError("`flatten` needs a value with an axis, not a scalar")
         return Shape((x.elements,), ("c",))
 
 
@@ -101,7 +103,7 @@ class Last(One):
 
 
 class Slice(One):
-    """The elements `start` to `stop` (exclusive; to the end without it) of an axis, the first unless `axis` names another."""
+    """The elements `start` to `stop` (exclusive, or to the end) of an axis, the first unless `axis` names another."""
 
     word: ClassVar[str] = "slice"
     view: ClassVar[bool] = True

@@ -164,11 +164,20 @@ def merged_axes(op: Many, inputs: tuple[Shape, ...]) -> tuple[str | None, ...]:
     for column in zip(*(shape.axes for shape in inputs), strict=True):
         known = [name for name in column if name is not None]
         if any(name != known[0] for name in known):
-            first = next(shape for shape in inputs if any(shape.axes))
-            other = next(shape for shape in inputs if any(a and b and a != b for a, b in zip(shape.axes, first.axes)))
+            first, other = _disagreeing(inputs)
             raise ShapeError(
                 f"the axes differ in `{op.word}`: `{names(first)}` and `{names(other)}`",
                 hint=f'rearrange("{names(other)} -> {names(first)}")' if set(other.axes) == set(first.axes) else None,
             )
         merged.append(known[0] if known else None)
     return tuple(merged)
+
+
+def _disagreeing(inputs: tuple[Shape, ...]) -> tuple[Shape, Shape]:
+    """The first two shapes that name an axis differently."""
+    return next(
+        (one, other)
+        for place, one in enumerate(inputs)
+        for other in inputs[place + 1 :]
+        if any(a and b and a != b for a, b in zip(one.axes, other.axes, strict=True))
+    )

@@ -96,14 +96,12 @@ def _resolve_sides(
                 argument="padding",
                 hint="say the padding: `padding=0`, `padding=[[0, 1], [0, 1]]` or `padding=same_tf`",
             )
-        return tuple(((extent - 1) // 2,) * 2 for extent in window.extents)  # type: ignore[misc]
+        return tuple(((extent - 1) // 2,) * 2 for extent in window.extents)
     if padding == "same_tf":
         return tuple(map(_same_tf, spatial, window.extents, window.stride))
     if padding == "causal":
         if len(spatial) != 1:
-            raise ShapeError(
-                f"`causal` padding is for 1-D inputs, and this one is {len(spatial)}-D", argument="padding"
-            )
+            raise ShapeError(f"`causal` is for 1-D inputs, and this one is {len(spatial)}-D", argument="padding")
         return ((window.extents[0] - 1, 0),)
     assert not isinstance(padding, str)
     return pairs(padding, len(spatial))
