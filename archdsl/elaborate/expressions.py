@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from archdsl.elaborate import functions
+from archdsl.elaborate.binding import bound_with
 from archdsl.elaborate.environment import METRICS, Env
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.modules import ArchValue, Imported, Module, Pending
 from archdsl.elaborate.problems import arguments, names, shapes, structure
 from archdsl.elaborate.values import (
     POISON,
-    Bound,
     Family,
     Function,
     Labelled,
@@ -359,26 +359,8 @@ class Expressions:
     def bind(
         self, layer: LayerValue, given: tuple[tree.Argument, ...], env: Env, *, replace: bool = False
     ) -> LayerValue:
-        """The layer with further arguments bound: positional ones fill the first parameters not yet bound."""
-        if not given:
-            return layer
-        parameters = layer.parameters()
-        bound = dict(layer.bound)
-        opened = [name for name in parameters if name not in bound]
-        filled = iter(opened)
-        for item in given:
-            if item.name is None:
-                name = next((name for name in filled if name not in bound), None)
-                if name is None:
-                    raise Found(arguments.TooManyArguments(item.span, layer.name, tuple(opened)))
-            else:
-                name = item.name.name
-                if name not in parameters:
-                    raise Found(arguments.UnknownArgument(item.name.span, layer.name, name, parameters))
-                if name in bound and not (replace and name not in opened):
-                    raise Found(arguments.BoundTwice(item.name.span, layer.name, name, bound[name].span))
-            bound[name] = Bound(self.value(item.value, env), item.value.span)
-        return LayerValue(layer.target, tuple(bound.items()), layer.defaults)
+        """The layer with further arguments bound. Raises `Found` for what it does not take."""
+        return bound_with(layer, given, lambda expression: self.value(expression, env), replace=replace)
 
     def layer(self, placed: tree.Placed, env: Env) -> Any:
         """What is placed: a layer with the arguments bound here, shared weights, `None` for no layer, or poison."""

@@ -27,8 +27,8 @@ from archdsl.elaborate.values import (
     flow_of,
     kind_of,
 )
-from archdsl.ops.base import Input, ShapeError
 from archdsl.ops import Add
+from archdsl.ops.base import Input, ShapeError
 from archdsl.source import Span
 from archdsl.syntax import tree
 

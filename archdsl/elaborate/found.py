@@ -5,7 +5,7 @@ from __future__ import annotations
 from archdsl.diagnostics import Problem
 
 
-class Found(Exception):
+class Found(Exception):  # noqa: N818
     """Carries a problem up to the statement that it spoils."""
 
     def __init__(self, problem: Problem) -> None:

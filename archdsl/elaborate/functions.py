@@ -177,7 +177,7 @@ def _zip(arguments: tuple[Any, ...], _: dict[str, Any], span: Span, __: int) -> 
 
 
 def _divisible(arguments: tuple[Any, ...], keywords: dict[str, Any], span: Span, _: int) -> int:
-    """MobileNet's rounding: to the nearest multiple, never down by more than a tenth (Sandler et al. 2018, reference code)."""
+    """MobileNet's rounding: to the nearest multiple, never down by more than a tenth (its reference code)."""
     values = (*arguments, *([keywords["by"]] if "by" in keywords else []))
     if not 1 <= len(values) <= 2 or not all(is_number(value) for value in values):
         raise _fail(span, "divisible", "it takes a number, and `by`, a whole number")

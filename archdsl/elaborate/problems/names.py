@@ -213,7 +213,7 @@ class UnknownAttribute(Problem):
 
 @dataclass(frozen=True)
 class MetricName(Problem):
-    """In `expect` and `require`, `params`, `macs`, `depth` and `shape` are figures of the net; a variable has that name."""
+    """In a claim, `params`, `macs`, `depth` and `shape` are figures of the net; a variable has that name too."""
 
     code = "E0214"
     rule = "A variable named like a metric is an error in `expect` and `require`."

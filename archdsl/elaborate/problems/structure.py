@@ -255,7 +255,10 @@ class NoArch(Problem):
     """The file has no arch of the asked name, or several and none is meant."""
 
     code = "E0606"
-    rule = "A file builds the arch that is asked for, else the one of the file's name, else its only arch without required parameters."
+    rule = (
+        "A file builds the arch that is asked for, else the one of the file's name, "
+        "else its only arch without required parameters."
+    )
     file: str
     asked: str | None
     known: tuple[str, ...]

@@ -1,0 +1,37 @@
+"""Arguments to parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from archdsl.elaborate.found import Found
+from archdsl.elaborate.problems.arguments import BoundTwice, TooManyArguments, UnknownArgument
+from archdsl.elaborate.values import Bound, LayerValue
+from archdsl.syntax import tree
+
+
+def bound_with(
+    layer: LayerValue, given: tuple[tree.Argument, ...], evaluate: Callable[[tree.Expr], Any], *, replace: bool = False
+) -> LayerValue:
+    """The layer with further arguments bound: positional ones fill the first parameters not yet bound.
+
+    `replace` lets keyword arguments replace what an earlier link of a chain of variants bound. Raises `Found` for an
+    argument that the layer does not have, or that is bound already.
+    """
+    if not given:
+        return layer
+    parameters = layer.parameters()
+    bound = dict(layer.bound)
+    opened = tuple(name for name in parameters if name not in bound)
+    for item in given:
+        name = item.name.name if item.name is not None else next((name for name in opened if name not in bound), None)
+        if name is None:
+            raise Found(TooManyArguments(item.span, layer.name, opened))
+        if item.name is not None:
+            if name not in parameters:
+                raise Found(UnknownArgument(item.name.span, layer.name, name, parameters))
+            if name in bound and not (replace and name not in opened):
+                raise Found(BoundTwice(item.name.span, layer.name, name, bound[name].span))
+        bound[name] = Bound(evaluate(item.value), item.value.span)
+    return LayerValue(layer.target, tuple(bound.items()), layer.defaults)
