@@ -300,7 +300,7 @@ class Builder:
 
 
 def number(text: str) -> int | float:
-    """The value of a number as written: exact, an int where it has no fraction left after its suffix; `inf` if too big."""
+    """The value of a number as written: an int where its suffix leaves no fraction, exactly; `inf` if too big."""
     digits = text.rstrip("KMG").replace("_", "")
     shift = FACTORS.get(text[-1], 0)
     if not shift:

@@ -1,7 +1,7 @@
-"""The formatter: the tokens and comments of a text, with the spaces, indentation and line ends that the style asks for.
+"""The formatter: a text's tokens and comments, with the spaces, indentation and line ends that the style asks for.
 
-It keeps the author's lines and aligned columns, and changes what has one way: spaces, indentation, empty lines, bodies over
-several lines, and lines that are too long. Since it moves tokens and never makes any, the tree stays the same."""
+It keeps the author's lines and aligned columns, and changes what has one way: spaces, indentation, empty lines, bodies
+over several lines, and lines that are too long. It moves tokens and never makes any, so the tree stays the same."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from archdsl.syntax.parser import parse
 WIDTH = 120
 INDENT = 4
 ROUNDS = 50  # long lines are broken once a round; nesting bounds how often one line can be
-BINARY = frozenset(
-    ["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", ">", "<=", ">=", "~=", "->", "and", "or", "if", "else"]
-)
 VALUES = frozenset(["NAME", "NUMBER", "SIZE", "STRING", ")", "]", "true", "false", "none", "value"])
 
 
@@ -36,7 +33,7 @@ class Piece:
 
 
 def format_source(source: Source) -> str:
-    """The text in its one style. Raises `CompileError` for a text that does not parse. Formatting twice changes nothing."""
+    """The text in its one style; formatting it again changes nothing. Raises `CompileError` if it does not parse."""
     parse(source)
     text = source.text
     for aligned in (True, True, True, False, False):
@@ -102,9 +99,9 @@ class _Spacing:
         kind, last = token.kind, self.before_kind
         if kind == "comment":
             return 2
-        if not self.open or self.open[-1] == "{":
-            if not last or last == "{" or (starts_line and kind not in GOES_ON):
-                self.statement = kind
+        in_body = not self.open or self.open[-1] == "{"
+        if in_body and (not last or last == "{" or (starts_line and kind not in GOES_ON)):
+            self.statement = kind
         space = self._space(kind, last)
         self._remember(kind, last)
         return space

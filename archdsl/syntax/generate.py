@@ -71,11 +71,11 @@ def _rows(rows: list[Any]) -> str:
 def _kind(terminal: Any) -> str:
     """What the lexer calls a terminal: a fixed word or mark is its own kind."""
     fixed = terminal.pattern.type == "str"
-    return terminal.pattern.value if fixed else terminal.name.lstrip("_")
+    return str(terminal.pattern.value if fixed else terminal.name.lstrip("_"))
 
 
 def _rule(rule: Any) -> list[Any]:
-    """Origin, action (`splice` gives a list to the rule above, `pass` its only value), and what becomes of each symbol."""
+    """Origin, action (`splice`: a list for the rule above; `pass`: the only value), what becomes of each symbol."""
     origin = rule.origin.name
     action = rule.alias or ("splice" if origin.startswith("_") else "pass" if rule.options.expand1 else origin)
     codes = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archdsl.diagnostics import Problem
@@ -39,7 +40,7 @@ GOES_ON = frozenset(
         "]",
     ]
 )
-ENDS_BRACKET = STATEMENTS | {"{", "}", "->", "END"}
+ENDS_BRACKET = frozenset({"{", "}", "->", "END"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,18 @@ def lay_out(source: Source, tokens: list[Token], limits: Limits) -> Laid:
     last = tokens[-1].end if tokens else 0
     layout.walk([*tokens, Token("END", "", last, last)])
     return Laid(layout.out, layout.problems, layout.quiet)
+
+
+def _closes_later(closer: str, rest: Sequence[Token]) -> bool:
+    """Whether the rest of the line has one closing bracket of a kind more than it opens."""
+    level = 0
+    for token in rest:
+        if token.kind == "newline":
+            break
+        level += (token.kind == closer) - (CLOSER.get(token.kind) == closer)
+        if level > 0:
+            return True
+    return False
 
 
 class _Layout:
@@ -82,16 +95,17 @@ class _Layout:
                 line_end = line_end or token
                 continue
             declares = bool(self.open) and self._declares(tokens, index)
-            if kind in ENDS_BRACKET or declares:
+            if kind in ENDS_BRACKET or declares or (line_end and kind in STATEMENTS):
                 self._end_brackets(token)
             if kind == "END" or declares:
                 self._close_braces(token)
-            if line_end and self.out and kind not in GOES_ON and not self._in_bracket():
+            ends = line_end is not None and kind not in GOES_ON and not self._in_bracket()
+            if line_end and ends and self.out and self.out[-1].kind != "NL":
                 self.out.append(Token("NL", "\n", line_end.start, line_end.end))
             line_end = None
             if kind in CLOSER:
                 self._opened(token)
-            elif kind in CLOSERS and not self._closed(token):
+            elif kind in CLOSERS and not self._closed(token, tokens[index + 1 :]):
                 continue
             elif kind == "NAME" and token.text in SOFT and self._is_keyword(token.text):
                 token = token._replace(kind=token.text)
@@ -120,7 +134,7 @@ class _Layout:
             self.deep = True
             self.problems.append(problems.DeepNesting(self._span(token), self.limits.nesting))
 
-    def _closed(self, token: Token) -> bool:
+    def _closed(self, token: Token, rest: Sequence[Token]) -> bool:
         """Whether a closing bracket has a partner; an inner bracket left open is closed before it."""
         opener = self.open[-1] if self.open else None
         if opener is not None and CLOSER[opener.kind] == token.kind:
@@ -128,7 +142,7 @@ class _Layout:
             self.open.pop()
             return True
         brackets = [t.kind for t in self.open[self._brace_depth() :]]
-        if any(CLOSER[kind] == token.kind for kind in brackets):
+        if any(CLOSER[kind] == token.kind for kind in brackets) and not _closes_later(token.kind, rest):
             while CLOSER[self.open[-1].kind] != token.kind:
                 self._leave_open(token)
             self.open.pop()

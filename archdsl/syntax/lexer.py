@@ -12,60 +12,13 @@ from archdsl.source import Source, Span
 from archdsl.syntax import problems, tree
 
 SOFT = frozenset({"block", "arch", "import"})  # names everywhere but at the start of a declaration
-WORDS = frozenset(
-    [
-        "let",
-        "require",
-        "expect",
-        "input",
-        "output",
-        "defaults",
-        "param",
-        "shared",
-        "if",
-        "else",
-        "repeat",
-        "for",
-        "in",
-        "as",
-        "aux",
-        "from",
-        "stem",
-        "stage",
-        "head",
-        "skip",
-        "branches",
-        "residual",
-        "and",
-        "or",
-        "not",
-        "true",
-        "false",
-        "none",
-    ]
+_LEADING = (
+    "let require expect input output defaults param shared repeat aux from stem stage head skip branches residual"
 )
-STATEMENTS = frozenset(
-    [
-        "let",
-        "require",
-        "expect",
-        "input",
-        "output",
-        "defaults",
-        "param",
-        "shared",
-        "repeat",
-        "aux",
-        "from",
-        "stem",
-        "stage",
-        "head",
-        "skip",
-        "branches",
-        "residual",
-        "as",
-    ]
-)
+_INNER = "if else for in as and or not true false none"
+STATEMENTS = frozenset(_LEADING.split(" "))  # words that no expression holds
+WORDS = STATEMENTS | frozenset(_INNER.split(" "))
+LOOK_ALIKE = {"\u2192": "->", "\u2212": "-"}
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r]+)
@@ -115,6 +68,8 @@ def lex(source: Source, limits: Limits, start: int = 0, end: int | None = None) 
         hit = match(text, at, end)
         if hit is None:
             found.append(problems.BadCharacter(Span(source, at, at + 1)))
+            if mark := LOOK_ALIKE.get(text[at]):
+                add(Token(mark, mark, at, at + 1))
             at += 1
             continue
         kind, stop = hit.lastgroup or "", hit.end()
@@ -148,7 +103,7 @@ def lex(source: Source, limits: Limits, start: int = 0, end: int | None = None) 
             found.append(problems.ForeignName(Span(source, at, stop)))
             if tokens and tokens[-1].start == at:
                 tokens.pop()
-            add(Token("NAME", "_", at, stop))
+            add(Token("NAME", "", at, stop))
         at = stop
     return Lexed(tokens, comments, found)
 

@@ -62,6 +62,8 @@ class Machine:
                 return values[-1]
             code = actions[states[-1]].get(token.kind)
             if code is None:
+                code = table.forced[states[-1]]
+            if code is None:
                 next_at = self._recover(at)
                 if next_at is None:
                     return None

@@ -76,6 +76,7 @@ def _read(
     builder = Builder(source, template)
     machine = Machine(source, laid.tokens, builder, limits)
     machine.quiet += laid.quiet
+    machine.quiet += [(p.span.start, p.span.end + 1) for p in lexed.problems if isinstance(p, problems.OpenString)]
     try:
         value = machine.run(start)
     except TooDeepError as error:

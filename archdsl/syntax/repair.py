@@ -1,4 +1,4 @@
-"""What was probably meant where the table has no action: a problem, and where possible a token that lets the parse go on."""
+"""What was probably meant where a parse is stuck: a problem, and where possible a token that lets it go on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ OPERATORS = frozenset(
 )
 EXPRESSION = frozenset(["NAME", "NUMBER", "SIZE", "STRING", "(", "[", "-", "not", "in", "true", "false", "none"])
 LINK = frozenset(["NAME", "STRING", "branches", "residual", "from", "stem", "stage", "head", "skip"])
+
+
+VALUES = frozenset({"not", "true", "false", "none"})
+HEADS = frozenset({"repeat", "for", "if"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Situation:
     def reads(self, index: int, *kinds: str) -> bool:
         """Whether the parse goes past the stuck token if the tokens from `index` on are first of these kinds."""
         states = self.before(index)
-        rest = [token.kind for token in self.tokens[index + len(kinds) : self.at + 2]]
+        rest = [token.kind for token in self.tokens[index + 1 : self.at + 2]]
         return states is not None and advances(self.table, states, [*kinds, *rest])
 
 
@@ -103,28 +107,38 @@ def _reserved(here: Situation, known: frozenset[str]) -> Repair | None:
         token = here.tokens[index]
         if index < 0 or token.kind not in WORDS or not here.reads(index, "NAME"):
             continue
-        after = here.tokens[index + 1].kind
-        label = after == ":" or after == "{"
+        after, before = here.tokens[index + 1].kind, here.tokens[index - 1].kind
+        if after == "{" and token.kind in HEADS and before != "as":
+            continue  # `repeat {` lacks its count
+        label = after in (":", "{") and before not in ("as", "let", "for", ",", "(")
         return Repair(problems.ReservedName(here.span(token), label), index, "NAME")
     return None
 
 
 def _misspelt(here: Situation, known: frozenset[str]) -> Repair | None:
-    """A name close to a word that would let the parse go on: the stuck one, the one before it, or the statement's first."""
+    """A name close to a word that lets the parse go on: the stuck one, the one before, or the statement's first."""
     for index in dict.fromkeys((here.at, here.at - 1, here.first)):
         token = here.tokens[index]
         states = here.before(index) if index >= 0 and token.kind == "NAME" and token.text else None
         if states is None:
             continue
-        words = sorted(kind for kind in accepted(here.table, states) if kind.isalpha() and kind.islower())
-        fitting = [word for word in words if here.reads(index, word)]
-        if meant := closest(token.text.lower(), fitting):
-            if token.text.startswith(meant) and len(meant) < 4:
-                return Repair(problems.RunTogether(here.span(token), meant, token.text[len(meant) :]), index, meant)
+        words = sorted(kind for kind in accepted(here.table, states) - VALUES if kind.isalpha() and kind.islower())
+        if meant := _near(token.text.lower(), [word for word in words if here.reads(index, word)]):
             return Repair(problems.MisspeltWord(here.span(token), meant), index, meant)
+        for word in (word for word in words if token.text.startswith(word) and here.reads(index, word, "NAME")):
+            return Repair(problems.RunTogether(here.span(token), word, token.text[len(word) :]))
         if token.text == "elif" and "else" in known:
             return Repair(problems.MisspeltWord(here.span(token), "else if"))
     return None
+
+
+def _near(text: str, words: list[str]) -> str | None:
+    """The word that a typo most likely meant; of a short one, one letter may be wrong, or all in another order."""
+    for word in words:
+        wrong = sum(one != other for one, other in zip(text, word, strict=False))
+        if len(text) == len(word) <= 3 and (wrong == 1 or sorted(text) == sorted(word)):
+            return word
+    return closest(text, words)
 
 
 def _mark(here: Situation, known: frozenset[str]) -> Repair | None:
@@ -191,7 +205,7 @@ def expected(known: frozenset[str]) -> str:
         ("the end of the line", ("NL",), {"NL"}),
     ):
         if rest.issuperset(marks):
-            words.append(phrase)
+            words += phrase.split(", ")
             rest -= all_of
     words += [f"`{kind}`" for kind in sorted(rest - {"END"})]
     words += ["the end of the text"] if rest == {"END"} else []

@@ -26,6 +26,7 @@ class Tables:
     rules: tuple[Rule, ...]
     actions: tuple[dict[str, int], ...]
     gotos: tuple[dict[str, int], ...]
+    forced: tuple[int | None, ...]  # the reduction of a state that has no other action, so that it needs no next token
     starts: dict[str, int]
     ends: dict[str, int]
 
@@ -35,7 +36,14 @@ def tables() -> Tables:
     """The table that generate.py wrote."""
     data = json.loads(Path(__file__).with_name("grammar.json").read_text(encoding="utf-8"))
     rules = tuple(_rule(*row) for row in data["rules"])
-    return Tables(rules, tuple(data["actions"]), tuple(data["gotos"]), data["starts"], data["ends"])
+    forced = tuple(_forced(row) for row in data["actions"])
+    return Tables(rules, tuple(data["actions"]), tuple(data["gotos"]), forced, data["starts"], data["ends"])
+
+
+def _forced(row: dict[str, int]) -> int | None:
+    codes = set(row.values())
+    code = min(codes) if len(codes) == 1 else 0
+    return code if code < 0 else None
 
 
 def _rule(origin: str, action: str, codes: str) -> Rule:

@@ -44,10 +44,9 @@ def _declaration(declaration: tree.Declaration) -> str:
         case tree.BlockVariant(name=name, base=base):
             return f"block {name.name} = {_placed(base)}\n"
         case tree.ArchVariant(name=name, base=base, expects=expects):
-            body = (
-                " " + "\n".join(_braces([line for expect in expects for line in _statement(expect)])) if expects else ""
-            )
-            return f"arch {name.name} = {_placed(base)}{body}\n"
+            lines = [line for expect in expects for line in _statement(expect)]
+            head = f"arch {name.name} = {_placed(base)}"
+            return "\n".join(_headed(head, _braces(lines)) if lines else [head]) + "\n"
 
 
 def _parameters(parameters: Iterable[tree.Parameter]) -> str:
@@ -73,7 +72,7 @@ def _braces(lines: list[str]) -> list[str]:
 def _inner(body: tree.Body) -> list[str]:
     """A body inside another: on one line if it is one short statement without a body of its own."""
     lines = _body(body)
-    short = len(lines) == 1 and "{" not in lines[0].replace('"{', "") and len(lines[0]) < WIDTH // 2
+    short = len(lines) == 1 and " {" not in lines[0] and len(lines[0]) < WIDTH // 2
     return [f"{{ {lines[0]} }}"] if short else _braces(lines)
 
 

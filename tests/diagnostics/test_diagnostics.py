@@ -1,0 +1,81 @@
+"""Every kind of mistake: a spec that makes it, and what the compiler says. `E0111_name.arch` stands beside `E0111_name.txt`.
+
+The budgets that need a long text are made here: `GENERATED` names the texts."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from archdsl.diagnostics import CompileError, Problem, render_all
+from archdsl.limits import DEFAULT
+from archdsl.source import Source
+from archdsl.syntax import problems  # noqa: F401  (registers the codes of the syntax)
+from archdsl.syntax.parser import parse
+
+HERE = Path(__file__).parent
+LANGUAGE = HERE.parents[1] / "docs" / "language.md"
+SPECS = sorted(HERE.glob("E*.arch"))
+GENERATED = {
+    "E0130_big_source": "#" * (DEFAULT.source + 1),
+    "E0131_many_tokens": "let a = [\n" + "    1, 1, 1, 1, 1,\n" * (DEFAULT.tokens // 10) + "]\n",
+}
+
+for module in ("archdsl.compiler", "archdsl.elaborate.problems"):
+    if importlib.util.find_spec(module):
+        importlib.import_module(module)
+
+
+def diagnostics_of(source: Source) -> CompileError:
+    """The error of a spec: of its text, or of its meaning."""
+    with pytest.raises(CompileError) as caught:
+        parse(source)
+        importlib.import_module("archdsl.compiler").check(source)
+    return caught.value
+
+
+def assert_golden(name: str, source: Source, update: bool) -> None:
+    error = diagnostics_of(source)
+    text = render_all(error.diagnostics) + "\n"
+    golden = HERE / f"{name}.txt"
+    if update:
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+    assert name[:5] in [diagnostic.code for diagnostic in error.diagnostics]
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_a_spec_with_a_mistake_gets_its_diagnostics(path: Path, update_golden: bool) -> None:
+    assert_golden(path.stem, Source(path.read_text(encoding="utf-8"), path.name, path), update_golden)
+
+
+@pytest.mark.parametrize("name", sorted(GENERATED))
+def test_a_text_over_a_budget_gets_its_diagnostic(name: str, update_golden: bool) -> None:
+    assert_golden(name, Source(GENERATED[name], f"{name}.arch"), update_golden)
+
+
+def test_every_code_has_a_golden_file_and_every_golden_file_a_code() -> None:
+    shown = {path.stem[:5] for path in SPECS} | {name[:5] for name in GENERATED}
+    assert shown == set(Problem.registry)
+
+
+def test_every_golden_text_has_its_spec() -> None:
+    assert {path.stem for path in HERE.glob("E*.txt")} == {path.stem for path in SPECS} | set(GENERATED)
+
+
+def test_every_code_is_explained() -> None:
+    for code, problem in Problem.registry.items():
+        assert re.fullmatch(r"E\d{4}", code)
+        assert problem.__doc__ and not problem.__doc__.startswith(f"{problem.__name__}("), code
+        assert problem.rule.endswith("."), code
+
+
+@pytest.mark.skipif(not LANGUAGE.exists(), reason="the reference is not written yet")
+def test_every_rule_stands_in_the_language_reference() -> None:
+    text = " ".join(LANGUAGE.read_text(encoding="utf-8").split())
+    missing = [f"{code}: {problem.rule}" for code, problem in sorted(Problem.registry.items()) if problem.rule not in text]
+    assert not missing
