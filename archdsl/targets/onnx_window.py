@@ -161,7 +161,8 @@ def _gap(place: Place, op: GlobalAvgPool) -> None:
 
 
 def _gmp(place: Place, op: GlobalMaxPool) -> None:
-    place.result("GlobalMaxPool", [place.input])
+    """A ReduceMax, since onnx's own evaluator has GlobalMaxPool wrong in all but 2-D."""
+    place.result("ReduceMax", [place.input], axes=list(range(2, place.shape.rank + 1)), keepdims=1)
 
 
 EMITTERS: Emitters = {

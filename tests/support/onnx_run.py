@@ -52,7 +52,7 @@ def run_onnxruntime(data: bytes | str, inputs: Mapping[str, Array]) -> list[Arra
 
 def run_reference(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> list[Array]:
     """The outputs of a float64 model in onnx's own evaluator, with its known mistakes put right."""
-    evaluator = ReferenceEvaluator(model, new_ops=[ConvTranspose])
+    evaluator = ReferenceEvaluator(model, new_ops=[ConvTranspose, LRN])
     return [np.asarray(value) for value in evaluator.run(None, dict(inputs))]
 
 
@@ -80,16 +80,33 @@ class ConvTranspose(OpRun):  # type: ignore[misc]
         return (result if bias is None else result + bias.reshape(-1, *[1] * rank),)
 
 
-ConvTranspose.op_domain = ""
+class LRN(OpRun):  # type: ignore[misc]
+    """By definition; onnx 1.23's goes over as many channels as there are examples."""
+
+    def _run(self, x: Array, alpha: float, beta: float, bias: float, size: int) -> tuple[Array]:
+        below, above = (size - 1) // 2, size // 2
+        squares = [
+            np.sum(np.square(x[:, max(0, c - below) : c + above + 1]), axis=1, keepdims=True) for c in range(x.shape[1])
+        ]
+        return (x / (bias + alpha / size * np.concatenate(squares, axis=1)) ** beta,)
+
+
+ConvTranspose.op_domain = LRN.op_domain = ""
 
 
 def inferred(model: onnx.ModelProto) -> dict[str, tuple[str | int, ...]]:
-    """What onnx's strict shape inference finds for every value, from the inputs alone."""
+    """What onnx's strict shape inference finds for every value, from the inputs alone.
+
+    It carries no free size through Resize, whose results are given to it.
+    """
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
+    resized = {name for node in model.graph.node if node.op_type == "Resize" for name in node.output}
     del bare.graph.value_info[:]
+    bare.graph.value_info.extend(value for value in model.graph.value_info if value.name in resized)
     for output in bare.graph.output:
-        output.type.tensor_type.ClearField("shape")
+        if output.name not in resized:
+            output.type.tensor_type.ClearField("shape")
     return stated(onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True))
 
 
