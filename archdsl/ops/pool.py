@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import model_validator
 
-from archdsl.ops.base import Op, ShapeError
+from archdsl.ops.base import ShapeError
 from archdsl.ops.common import One, OptionalSizes, Sizes, channels_first, per_axis
 from archdsl.ops.window import PoolPadding, Window, resolve
 from archdsl.shapes import Shape
@@ -66,16 +66,17 @@ def _pads(padding: object) -> bool:
     return padding not in (0, "valid")
 
 
-def _pooled(op: Op, x: Shape, window: Window, ceil: bool) -> Shape:
+def _pooled(op: MaxPool | AvgPool, x: Shape, window: Window, ceil: bool) -> Shape:
     if ceil and window.symmetric is None:
         raise ShapeError("ceil=true needs the same padding on both sides of each axis", argument="ceil")
+    # torch measures symmetric padding by the kernel, dilated or not; what differs by side is added before the pool.
+    covered = window.extents if window.symmetric is None or op.padding == "same_tf" else window.kernel
     spatial = []
-    for size, extent, stride, sides in zip(x.spatial, window.extents, window.stride, window.sides, strict=True):
-        if max(sides) > extent // 2:
-            raise ShapeError(
-                f"padding {max(sides)} is more than half of the {extent} elements that the window covers",
-                argument="padding",
-            )
+    for size, extent, half, stride, sides in zip(
+        x.spatial, window.extents, (each // 2 for each in covered), window.stride, window.sides, strict=True
+    ):
+        if max(sides) > half:
+            raise ShapeError(f"padding {max(sides)} is more than half of the window of `{op.word}`", argument="padding")
         padded = size + sum(sides)
         if padded < extent and not (ceil and padded - extent + stride - 1 >= 0):
             shown = f" (padded to {padded})" if padded > size else ""
