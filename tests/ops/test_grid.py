@@ -86,6 +86,12 @@ def same(one: Any, other: Any) -> bool:
     return len(one) == len(other) and all(map(same, one, other))
 
 
+def stricter(word: str, given: dict[str, Any], inputs: tuple[Shape, ...]) -> int | None:
+    """The place of the documented exception that a point falls under."""
+    rules = enumerate(STRICTER)
+    return next((place for place, (who, where, _) in rules if who == word and where(given, inputs)), None)
+
+
 @cache
 def judged(word: str) -> tuple[list[tuple[Any, ...]], list[str], Counter[str]]:
     """Points that both accept, points that only one accepts, and how many both reject or only archdsl does on purpose."""
@@ -93,12 +99,11 @@ def judged(word: str) -> tuple[list[tuple[Any, ...]], list[str], Counter[str]]:
     for case in (case for case in CASES if case.word == word):
         for given, inputs in case.points():
             ours, theirs = accept(case, given, inputs), expected(case, given, inputs)
-            why = [place for place, (who, where, _) in enumerate(STRICTER) if who == word and where(given, inputs)]
+            why = stricter(word, given, inputs) if ours is None and theirs is not None else None
             point = f"{word} {given} on {[str(shape) for shape in inputs]}"
-            if ours is None and (theirs is None or why):
+            if ours is None and (theirs is None or why is not None):
                 counts["rejected"] += 1
-                if theirs is not None:
-                    counts.update({f"rule {why[0]}": 1})
+                counts.update([] if why is None else [f"rule {why}"])
             elif ours is None or theirs is None:
                 differ.append(f"{point}: {'torch' if ours is None else 'archdsl'} alone accepts")
             else:
