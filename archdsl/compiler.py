@@ -11,7 +11,6 @@ from archdsl.bundled import find
 from archdsl.diagnostics import CompileError, UsageError, quote
 from archdsl.elaborate import check as check_source
 from archdsl.elaborate import elaborate
-from archdsl.elaborate.problems.arguments import UnknownParameter, WrongParameter
 from archdsl.files import FileError, read
 from archdsl.graph.graph import Graph
 from archdsl.limits import DEFAULT, Limits
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 Spec = str | os.PathLike[str] | Source
 Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"]
-OUTSIDE = (UnknownParameter.code, WrongParameter.code)
 ARGUMENT = "<argument>"  # how diagnostics call the text of an `Expression`
 Note = Callable[[str], None]
 BIGGEST_FILE = 1 << 29  # bytes that are read at all; the budget of a spec's text is far below
@@ -164,10 +162,13 @@ def _read_graph(text: Source, arch: str | None, parameters: Mapping[str, Any]) -
 
 def _blamed(error: CompileError) -> CompileError | ParameterError:
     """The error as the caller's, if all of it is about parameters set from outside, else as it is."""
+    from archdsl.elaborate.problems.arguments import UnknownParameter, WrongParameter
+
+    outside = (UnknownParameter.code, WrongParameter.code)
     own = [
         item
         for item in error.diagnostics
-        if item.code not in OUTSIDE and (item.span is None or item.span.source.name != ARGUMENT)
+        if item.code not in outside and (item.span is None or item.span.source.name != ARGUMENT)
     ]
     if own or not error.diagnostics:
         return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -46,7 +47,7 @@ def _root(
     """Compiles neural-network architectures: one spec to PyTorch, ONNX and a picture."""
 
 
-for name, command in {
+COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "build": build,
     "render": render,
@@ -55,5 +56,6 @@ for name, command in {
     "summary": summary,
     "list": listing,
     "explain": explain,
-}.items():
+}
+for name, command in COMMANDS.items():
     app.command(name)(command)

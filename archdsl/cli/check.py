@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from archdsl.cli import console, inputs, options
-from archdsl.compiler import check as check_spec
-from archdsl.compiler import graph_of
 from archdsl.diagnostics import CompileError
-from archdsl.graph.graph import Graph
+
+if TYPE_CHECKING:
+    from archdsl.graph.graph import Graph
 
 
 def check(
@@ -26,6 +26,9 @@ def check(
 
     Example: archdsl check specs/resnext50.arch mine.arch
     """
+    from archdsl.compiler import check as check_spec
+    from archdsl.compiler import graph_of
+
     settings, limits = inputs.settings(set_), inputs.limits(limit)
     reports = []
     for name in console.progress(inputs.specs(specs), "Checking"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from archdsl.cli import console, inputs, options
 from archdsl.cli.outputs import may_write
-from archdsl.compiler import graph_of, weights_of
 from archdsl.files import STANDARD
-from archdsl.targets import registry
 
 
 def expand(
@@ -21,9 +21,12 @@ def expand(
 
     Example: archdsl expand resnet18 --set num_classes=10 -o flat.arch
     """
+    from archdsl.compiler import graph_of, weights_of
+    from archdsl.targets import registry
+
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
     may_write(out, force)
-    request = registry.Request(lambda: weights_of(graph, None, 0))
+    request = registry.Request(partial(weights_of, graph, None, 0))
     registry.produce(registry.target("arch"), graph, request, out or STANDARD)
     if out is not None and str(out) != STANDARD:
         console.note(f"wrote {out}")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archdsl.cli import console, inputs, options
-from archdsl.compiler import source
 from archdsl.diagnostics import CompileError
 from archdsl.files import STANDARD, FileError, write
-from archdsl.source import Source
-from archdsl.syntax.formatter import format_source
+
+if TYPE_CHECKING:
+    from archdsl.source import Source
 
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if a file would change.")]
 Diff = Annotated[
@@ -29,6 +29,8 @@ def fmt(specs: options.Specs, check: Check = False, diff: Diff = False, as_json:
 
     archdsl fmt --check --diff mine.arch
     """
+    from archdsl.syntax.formatter import format_source
+
     reports = []
     for name in console.progress(inputs.specs(specs), "Formatting"):
         text = _source(name)
@@ -58,6 +60,8 @@ def fmt(specs: options.Specs, check: Check = False, diff: Diff = False, as_json:
 
 def _source(name: str) -> Source:
     """The text of a file, never of a bundled name: formatting writes, and a bundled spec is not the user's."""
+    from archdsl.compiler import source
+
     if name != STANDARD and not Path(name).is_file():
         raise FileError(f"{name}: no such file")
     return source(inputs.spec(name))[0]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archdsl.compiler import Spec
 from archdsl.diagnostics import CompileError, UsageError, closest, quote
 from archdsl.files import STANDARD, FileError, read
 from archdsl.limits import DEFAULT, Limits
 from archdsl.source import Source
+
+if TYPE_CHECKING:
+    from archdsl.compiler import Spec
 
 DEPTHS = ("stage", "block", "layer")
 

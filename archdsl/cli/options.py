@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-Specs = Annotated[
-    list[str], typer.Argument(metavar="SPEC", help="Spec files, bundled names, folders, or - for stdin.")
-]
+Specs = Annotated[list[str], typer.Argument(metavar="SPEC", help="Spec files, bundled names, folders, or - for stdin.")]
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, a bundled name, or - for stdin.")]
 Arch = Annotated[str | None, typer.Option("--arch", metavar="NAME", help="The arch to build, if the file has several.")]
 Set = Annotated[

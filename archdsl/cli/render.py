@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,6 @@ import typer
 
 from archdsl.cli import console, inputs, options
 from archdsl.cli.outputs import may_write
-from archdsl.compiler import graph_of, weights_of
-from archdsl.targets import registry
 
 Format = Annotated[
     str | None, typer.Option("--format", metavar="FORMAT", help="svg, png, pdf or dot; else -o's suffix.")
@@ -33,12 +32,15 @@ def render(
 
     Example: archdsl render specs/resnext50.arch --depth stage -o resnext50.svg
     """
+    from archdsl.compiler import graph_of, weights_of
+    from archdsl.targets import registry
+
     picture = registry.picture(format_, out)
     inputs.depth(depth)
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
     path = out if out is not None else Path(f"{graph.name}{picture.suffixes[0]}")
     may_write(path, force)
-    request = registry.Request(lambda: weights_of(graph, None, 0), depth, renderer)
+    request = registry.Request(partial(weights_of, graph, None, 0), depth, renderer)
     registry.produce(picture, graph, request, path)
     if str(path) != "-":
         console.note(f"wrote {path}")

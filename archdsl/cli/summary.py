@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from archdsl.cli import inputs, options
-from archdsl.compiler import graph_of
 
 
 def summary(
@@ -18,7 +17,7 @@ def summary(
 
     Example: archdsl summary resnext50 --depth block
     """
-    from archdsl.analysis.summary import summarise
+    from archdsl.compiler import graph_of
 
     inputs.depth(depth)
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
