@@ -1,4 +1,4 @@
-"""A graph's scopes as a tree in which equal neighbours are found: what a picture folds to `×3` or to `32 paths`.
+"""A graph's scopes as a tree in which equal neighbours are found: what a picture folds to `x3` or to `32 paths`.
 
 Scopes are compared by hash-consing, bottom-up: equal operations, equal shapes, equal blocks, wired in the same way, are
 one key, whatever their paths are. The work is linear in the nodes times the depth of their scopes.

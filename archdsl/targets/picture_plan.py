@@ -1,0 +1,262 @@
+"""What a picture shows, before it is drawn: boxes in clusters with edges, at the depth of stages, blocks or layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from archdsl.graph.graph import Graph
+from archdsl.ir.program import Value
+from archdsl.ops import Identity
+from archdsl.targets.picture_tree import Item, Tree, fold
+from archdsl.targets.picture_words import QUIET, ROLES, SIGNS, Titles, kind, words
+
+Depth = Literal["stage", "block", "layer"]
+DEPTHS: tuple[Depth, ...] = ("stage", "block", "layer")
+TIMES = "\u00d7"
+ROWS = 9  # of a box that sums up a stage
+
+
+@dataclass(eq=False, slots=True)
+class Box:
+    """One drawn node: its rows of text, and the kind that gives its colour and form."""
+
+    name: str
+    kind: str
+    rows: list[str]
+    cluster: Cluster
+    skip: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Cluster:
+    """A frame with a title around boxes and further frames."""
+
+    name: str
+    kind: str
+    title: str = ""
+    times: int = 1
+    inside: list[Box | Cluster] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A value of this shape on its way."""
+
+    tail: Box
+    head: Box
+    skip: bool
+    shape: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that is drawn, in program order; `rows` are boxes that stand side by side."""
+
+    root: Cluster
+    boxes: list[Box]
+    edges: list[Edge]
+    rows: list[tuple[Box, ...]]
+
+
+def plan(graph: Graph, depth: Depth) -> Plan:
+    """The boxes, clusters and edges of a graph at a depth: a box for each stage, for each chain of layers in a block,
+    or for each layer."""
+    planner = _Planner(graph, depth, fold(graph))
+    planner.place(planner.tree.root, planner.root)
+    planner.end()
+    return Plan(planner.root, planner.boxes, planner.edges(), planner.rows())
+
+
+class _Planner:
+    def __init__(self, graph: Graph, depth: Depth, tree: Tree) -> None:
+        self.graph, self.depth, self.tree = graph, depth, tree
+        self.titles = Titles(graph)
+        self.root = Cluster("root", "arch")
+        self.boxes: list[Box] = []
+        self.owner: dict[int, Box] = {}
+        self.gaps: dict[int, Box] = {}
+        self.neighbours: list[tuple[int, Box, int]] = []
+        self.with_roles = self._scopes_with_roles()
+
+    def _scopes_with_roles(self) -> set[int]:
+        """The scopes that hold one with a role."""
+        found: set[int] = set()
+        for scope in self.graph.scopes:
+            above = scope.parent if scope.role in ROLES else None
+            while above is not None and above not in found:
+                found.add(above)
+                above = self.graph.scopes[above].parent
+        return found
+
+    # ------------------------------------------------------------------ boxes
+
+    def place(self, item: Item, cluster: Cluster, times: int = 1) -> None:
+        """Boxes and clusters for an item and all in it. `times` comes from scopes around that are not drawn."""
+        times *= item.times
+        if item.scope is None:
+            self._leaf(item.nodes[0], cluster)
+        elif self._framed(item, times):
+            self._frame(item, cluster, times)
+        else:
+            self._inside(item, cluster, times)
+
+    def _inside(self, item: Item, cluster: Cluster, times: int = 1) -> None:
+        """What is in a scope, with a gap for the paths that are left out, between its neighbours."""
+        for child, after in zip(item.children, (*item.children[1:], None), strict=True):
+            self.place(child, cluster, times)
+            if child.elided and after is not None:
+                gap = self._box(f"e{child.nodes[-1]}", "gap", ["...", f"{child.elided + 3} paths"], cluster)
+                self.gaps[child.nodes[-1]] = gap
+                self.neighbours.append((child.nodes[0], gap, after.nodes[0]))
+
+    def _framed(self, item: Item, times: int) -> bool:
+        """True for scopes that a reader knows by name, and for what is repeated and is more than one thing."""
+        assert item.scope is not None
+        scope = self.graph.scopes[item.scope]
+        if scope.parent is None:
+            return False
+        named = scope.kind in {"block", "level"} or scope.role in ROLES
+        return named or (times > 1 and len(item.children) > 1)
+
+    def _frame(self, item: Item, cluster: Cluster, times: int) -> None:
+        assert item.scope is not None
+        scope = self.graph.scopes[item.scope]
+        role = scope.role if scope.role in ROLES else None
+        skip = all(self.graph.nodes[node].skip for node in item.nodes)
+        title = self.titles.title(scope)
+        frame = Cluster(f"c{item.scope}", role or ("skip" if skip else scope.kind), title, times)
+        cluster.inside.append(frame)
+        if self.depth == "stage" and item.scope not in self.with_roles:
+            box = self._box(f"s{item.scope}", "stage", self._summary(item), frame)
+            self.owner.update(dict.fromkeys(item.nodes, box))
+            return
+        self._inside(item, frame)
+
+    def _leaf(self, index: int, cluster: Cluster) -> None:
+        node = self.graph.nodes[index]
+        if isinstance(node.op, Identity):
+            return
+        sort = kind(node.op)
+        row = SIGNS.get(type(node.op)) or words(node, self.graph.program.shapes_in(node))
+        box = self._box(f"n{index}", "sign" if type(node.op) in SIGNS else sort, [row], cluster)
+        box.skip = node.skip
+        self.owner[index] = box
+
+    def _box(self, name: str, kind: str, rows: list[str], cluster: Cluster) -> Box:
+        box = Box(name, kind, rows, cluster)
+        cluster.inside.append(box)
+        self.boxes.append(box)
+        return box
+
+    def _summary(self, item: Item) -> list[str]:
+        """The rows of a box that sums up a stage: `Bottleneck x3`, `3x3 max pool, /2`."""
+        rows: list[tuple[str, int]] = []
+        for text, times in self._rows(item):
+            if rows and rows[-1][0] == text and times:
+                rows[-1] = (text, rows[-1][1] + times)
+            else:
+                rows.append((text, times))
+        shown = [f"{text} {TIMES}{times}" if times > 1 else text for text, times in rows]
+        return shown if len(shown) <= ROWS else [*shown[: ROWS - 2], "...", shown[-1]]
+
+    def _rows(self, item: Item) -> Iterator[tuple[str, int]]:
+        for child in item.children:
+            if child.scope is None:
+                node = self.graph.nodes[child.nodes[0]]
+                if kind(node.op) not in QUIET | {"merge", "input"} or len(item.nodes) == 1:
+                    yield words(node, self.graph.program.shapes_in(node)), 1
+                continue
+            scope = self.graph.scopes[child.scope]
+            name = scope.block or self.titles.label(scope)
+            if name and self._loud(child) > 1:
+                yield name, child.times
+            else:
+                yield from ((text, times * child.times) for text, times in self._rows(child))
+
+    def _loud(self, item: Item) -> int:
+        return sum(kind(self.graph.nodes[node].op) not in QUIET for node in item.nodes)
+
+    def end(self) -> None:
+        """The boxes of the net's results."""
+        many = len(self.graph.outputs) > 1
+        for index, output in enumerate(self.graph.outputs):
+            rows = [output.name] if many or output.name != "output" else []
+            self._box(f"o{index}", "output", [*rows, str(self.graph.shape(output.value))], self.root)
+
+    # ------------------------------------------------------------------ edges
+
+    def _drawn(self, node: int) -> Box | None:
+        """The box that stands for a node."""
+        while node in self.tree.stands:
+            node = self.tree.stands[node]
+        if node in self.tree.left_out:
+            return self.gaps.get(self.tree.left_out[node])
+        return self.owner.get(node)
+
+    def _source(self, value: Value) -> tuple[Value, bool]:
+        """The value behind identities, and whether one of them is a shortcut."""
+        skip = False
+        while isinstance(self.graph.nodes[value.node].op, Identity):
+            skip = skip or self.graph.nodes[value.node].skip
+            value = self.graph.nodes[value.node].inputs[0]
+        return value, skip
+
+    def edges(self) -> list[Edge]:
+        """What flows between boxes. A value that goes back comes from a turn that is folded away, and is not drawn."""
+        order = {box: place for place, box in enumerate(self.boxes)}
+        drawn: dict[tuple[Box, Box], tuple[bool, str]] = {}
+        for value, head, skip in self._flows():
+            tail = self._drawn(value.node)
+            if tail is not None and order[tail] < order[head]:
+                known, shape = drawn.get((tail, head), (True, str(self.graph.shape(value))))
+                drawn[tail, head] = known and skip, shape
+        return [Edge(tail, head, skip, shape) for (tail, head), (skip, shape) in drawn.items()]
+
+    def rows(self) -> list[tuple[Box, ...]]:
+        """Each gap between the first boxes of its neighbours."""
+        found = ((self._drawn(before), gap, self._drawn(after)) for before, gap, after in self.neighbours)
+        return [tuple(box for box in row if box is not None) for row in found]
+
+    def _flows(self) -> Iterator[tuple[Value, Box, bool]]:
+        for index, node in enumerate(self.graph.nodes):
+            head = self._drawn(index)
+            if head is None or isinstance(node.op, Identity):
+                continue
+            for value in node.inputs:
+                source, skip = self._source(value)
+                yield source, head, skip or self._shortcut(index, source.node)
+        for index, output in enumerate(self.graph.outputs):
+            head = self.boxes[len(self.boxes) - len(self.graph.outputs) + index]
+            yield self._source(output.value)[0], head, False
+
+    def _shortcut(self, reader: int, source: int) -> bool:
+        """True if a reading lies on a shortcut: marked so, or into a merge from outside its branches."""
+        nodes, scopes = self.graph.nodes, self.graph.scopes
+        if nodes[reader].skip or nodes[source].skip:
+            return True
+        if nodes[reader].op.takes != "list" or scopes[nodes[reader].scope].kind not in {"residual", "branches"}:
+            return False
+        scope: int | None = nodes[source].scope
+        while scope is not None and scope != nodes[reader].scope:
+            scope = scopes[scope].parent
+        return scope is None
+
+
+def labels(edges: list[Edge]) -> dict[Edge, str]:
+    """The shapes that edges tell: once for each box whose result has another shape than what flows into it."""
+    coming: dict[Box, set[str]] = {}
+    told: set[tuple[Box, str]] = set()
+    found: dict[Edge, str] = {}
+    for edge in edges:
+        flows = coming.setdefault(edge.head, set())
+        if edge.head.kind == "sign":  # the sum tells it, not each of its summands
+            flows |= coming.get(edge.tail, set())
+        else:
+            flows.add(edge.shape)
+        new = edge.shape not in coming.get(edge.tail, ()) and (edge.tail, edge.shape) not in told
+        if new and edge.tail.kind != "input" and edge.head.kind not in {"output", "sign"}:
+            told.add((edge.tail, edge.shape))
+            found[edge] = edge.shape
+    return found
