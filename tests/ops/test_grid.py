@@ -94,7 +94,7 @@ def stricter(word: str, given: dict[str, Any], inputs: tuple[Shape, ...]) -> int
 
 @cache
 def judged(word: str) -> tuple[list[tuple[Any, ...]], list[str], Counter[str]]:
-    """Points that both accept, points that only one accepts, and how many both reject or only archdsl does on purpose."""
+    """Points that both accept, points that only one accepts, and how many archdsl rejects with torch or on purpose."""
     both, differ, counts = [], [], Counter[str]()
     for case in (case for case in CASES if case.word == word):
         for given, inputs in case.points():
