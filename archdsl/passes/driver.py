@@ -1,0 +1,116 @@
+"""Runs a pass over a graph until nothing is left to rewrite, and says of every site what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from archdsl.diagnostics import ArchdslError
+from archdsl.graph import Graph
+from archdsl.graph.verify import IllegalGraph, verify
+from archdsl.passes.edit import Edit
+from archdsl.passes.plan import Plan, identity
+from archdsl.passes.rule import Keep, Match, Pass, pattern, sites
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a pass did at one place: the nodes it looked at, and why they were kept, if they were."""
+
+    name: str
+    paths: tuple[str, ...]
+    outcome: Literal["rewritten", "kept"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A rewritten graph, how its weights come from the old ones, and the trace of every site."""
+
+    graph: Graph
+    plan: Plan
+    trace: tuple[Site, ...]
+
+    @property
+    def rewritten(self) -> int:
+        """How many sites were rewritten."""
+        return sum(site.outcome == "rewritten" for site in self.trace)
+
+
+class BrokenPass(ArchdslError):  # noqa: N818
+    """A pass that made an illegal graph, or never came to an end: a mistake in the pass, not in the spec."""
+
+
+def fuel_of(graph: Graph) -> int:
+    """How many rewrites a pass may make."""
+    return 50 * len(graph.nodes) + 1_000
+
+
+def run(graph: Graph, rewrite: Pass, fuel: int | None = None) -> Result:
+    """The graph after a pass. Raises `BrokenPass`, which names the pass, if it breaks a law of graphs or runs on."""
+    _verified(graph, rewrite, "before")
+    plan, trace = identity(graph), list[Site]()
+    left = fuel_of(graph) if fuel is None else fuel
+    while True:
+        edit, done, kept = _round(graph, rewrite)
+        trace += done
+        left -= len(done)
+        if not done:
+            return Result(graph, plan, (*trace, *kept))
+        if left < 0:
+            raise BrokenPass(f"{rewrite.word()} does not come to an end")
+        graph, step = edit.commit()
+        plan = plan.then(step)
+        _verified(graph, rewrite, "after")
+
+
+def pipeline(graph: Graph, rewrites: Iterable[Pass]) -> Result:
+    """The graph after several passes, one after the other, as one result."""
+    plan, trace = identity(graph), list[Site]()
+    for rewrite in rewrites:
+        result = run(graph, rewrite)
+        graph, plan = result.graph, plan.then(result.plan)
+        trace += result.trace
+    return Result(graph, plan, tuple(trace))
+
+
+def _round(graph: Graph, rewrite: Pass) -> tuple[Edit, list[Site], list[Site]]:
+    """One sweep: sites that do not touch one another are rewritten together."""
+    edit, done, kept = Edit(graph), list[Site](), list[Site]()
+    for matches in sites(graph, pattern(type(rewrite))):  # type: ignore[arg-type]
+        nodes = list(_flat(matches))
+        if rewrite.where and not any(_lies_in(graph, match, rewrite.where) for match in nodes):
+            continue
+        if any(match.index in edit.touched for match in nodes):
+            continue  # the next round sees it as it is then
+        outcome = rewrite.rewrite(edit, *matches)
+        paths = tuple(match.node.path for match in nodes)
+        if isinstance(outcome, Keep):
+            kept.append(Site(rewrite.word(), paths, "kept", outcome.reason))
+        else:
+            done.append(Site(rewrite.word(), paths, "rewritten"))
+    return edit, done, kept
+
+
+def _flat(matches: tuple[Any, ...]) -> Iterator[Match[Any]]:
+    for match in matches:
+        if isinstance(match, tuple):
+            yield from match
+        else:
+            yield match
+
+
+def _lies_in(graph: Graph, match: Match[Any], name: str) -> bool:
+    """True if a node lies at or below a path, in a block, or under a role of this name."""
+    path = match.node.path
+    if path == name or path.startswith(f"{name}."):
+        return True
+    return any(name in (scope.block, scope.role) for scope in graph.ancestors(match.node.scope))
+
+
+def _verified(graph: Graph, rewrite: Pass, when: str) -> None:
+    try:
+        verify(graph)
+    except IllegalGraph as error:
+        raise BrokenPass(f"the graph is illegal {when} {rewrite.word()}: {error}") from error

@@ -1,0 +1,219 @@
+"""An edit of a graph: collected site by site, committed once, with the plan of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+
+from archdsl.graph import Graph
+from archdsl.ir.program import Node, Output, Value
+from archdsl.ops.base import Op, Tensor
+from archdsl.passes.arrays import Expr, Fresh, Take
+from archdsl.passes.plan import Entry, Plan
+from archdsl.shapes import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A result of a node that this edit adds."""
+
+    node: int
+    output: int = 0
+
+
+Source = Value | New
+
+
+@dataclass(slots=True)
+class _Added:
+    at: int
+    path: str
+    op: Op
+    inputs: tuple[Source, ...]
+    scope: int
+    skip: bool
+    training: bool
+    like: Node
+
+
+@dataclass
+class Edit:
+    """Collects removals, additions and redirections of one round; `commit` makes the new graph."""
+
+    graph: Graph
+    removed: set[int] = field(default_factory=set)
+    touched: set[int] = field(default_factory=set)
+    _added: list[_Added] = field(default_factory=list)
+    _redirected: dict[Value, Source] = field(default_factory=dict)
+    _operations: dict[int, Op] = field(default_factory=dict)
+    _weights: dict[str, Expr] = field(default_factory=dict)
+    _paths: set[str] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """True as long as nothing was edited."""
+        return not (self.removed or self._added or self._redirected or self._operations)
+
+    def free_path(self, wanted: str) -> str:
+        """A path that no node has: the wanted one, or with `_2`, `_3` behind it."""
+        if self._paths is None:
+            self._paths = {node.path for node in self.graph.nodes}
+        path, count = wanted, 1
+        while path in self._paths:
+            count += 1
+            path = f"{wanted}_{count}"
+        self._paths.add(path)
+        return path
+
+    def add(
+        self, op: Op, inputs: Sequence[Source], *, at: int, path: str, scope: int | None = None, outputs: int = 1
+    ) -> tuple[New, ...]:
+        """A new node in the place of node `at`, whose skip and training marks it takes; its results."""
+        like = self.graph.nodes[at]
+        where = like.scope if scope is None else scope
+        self._added.append(_Added(at, path, op, tuple(inputs), where, like.skip, like.training, like))
+        self.touched.add(at)
+        return tuple(New(len(self._added) - 1, output) for output in range(outputs))
+
+    def remove(self, *indices: int) -> None:
+        """Takes nodes out; what read them must be redirected."""
+        self.removed.update(indices)
+        self.touched.update(indices)
+
+    def redirect(self, old: Value, new: Source) -> None:
+        """Lets every reader of a value, outputs too, read another one."""
+        self._redirected[old] = new
+        self.touched.add(old.node)
+
+    def change(self, index: int, op: Op) -> None:
+        """Another operation at the same place, on the same inputs."""
+        self._operations[index] = op
+        self.touched.add(index)
+
+    def weight(self, path: str, **tensors: Expr) -> None:
+        """How the tensors of the node at a path come from the old entries."""
+        for name, expression in tensors.items():
+            self._weights[f"{path}.{name}" if name else path] = expression
+
+    def take(self, index: int, name: str) -> Take:
+        """An old tensor of a node, by name. Raises `KeyError` if it has none."""
+        tensor = self.tensor(index, name)
+        if tensor is None:
+            raise KeyError(f"{self.graph.nodes[index].path} has no {name}")
+        return Take(f"{self.graph.nodes[index].path}.{name}", tensor.sizes)
+
+    def tensor(self, index: int, name: str) -> Tensor | None:
+        """A tensor of a node of the old graph, or `None`."""
+        node = self.graph.nodes[index]
+        tensors = node.op.tensors(*self.graph.program.shapes_in(node))
+        return next((tensor for tensor in tensors if tensor.name == name), None)
+
+    # ----------------------------------------------------------------- commit
+
+    def commit(self) -> tuple[Graph, Plan]:
+        """The new graph and how its weights come from the old one's. Raises `ShapeError` if the edit does not fit."""
+        graph = self.graph
+        kept = [index for index in range(len(graph.nodes)) if index not in self.removed]
+        items: list[int | _Added] = [*kept, *self._added]
+        order = self._order(items)
+        place = {self._key(items[item]): position for position, item in enumerate(order)}
+        nodes: list[Node] = []
+        for item in order:
+            nodes.append(self._node(items[item], place, nodes))
+        outputs = tuple(replace(output, value=self._moved(output.value, place)) for output in graph.outputs)
+        program = replace(graph.program, nodes=tuple(nodes), outputs=outputs, declared=())
+        declared = self._declared([items[item] for item in order])
+        if declared != tuple(range(len(nodes))):
+            program = replace(program, declared=declared)
+        new = Graph(program)
+        return new, self._plan(new)
+
+    def _key(self, item: int | _Added) -> tuple[str, int]:
+        return ("old", item) if isinstance(item, int) else ("new", self._added.index(item))
+
+    def _sources(self, item: int | _Added) -> Iterable[Source]:
+        inputs: Sequence[Source] = self.graph.nodes[item].inputs if isinstance(item, int) else item.inputs
+        return (self._final(value) for value in inputs)
+
+    def _final(self, source: Source) -> Source:
+        """What a value was redirected to in the end."""
+        while isinstance(source, Value) and source in self._redirected:
+            source = self._redirected[source]
+        return source
+
+    def _order(self, items: list[int | _Added]) -> list[int]:
+        """A topological order that keeps program order wherever it can."""
+        number = {
+            ("old", item) if isinstance(item, int) else ("new", index - len(items) + len(self._added)): index
+            for index, item in enumerate(items)
+        }
+        rank = [(item, 0) if isinstance(item, int) else (item.at, index + 1) for index, item in enumerate(items)]
+        waiting = [0] * len(items)
+        readers: list[list[int]] = [[] for _ in items]
+        for index, item in enumerate(items):
+            for source in self._sources(item):
+                producer = number[("old", source.node) if isinstance(source, Value) else ("new", source.node)]
+                readers[producer].append(index)
+                waiting[index] += 1
+        heap: list[tuple[tuple[int, int], int]] = []
+        for index, count in enumerate(waiting):
+            if count == 0:
+                heappush(heap, (rank[index], index))
+        order = []
+        while heap:
+            _, index = heappop(heap)
+            order.append(index)
+            for reader in readers[index]:
+                waiting[reader] -= 1
+                if waiting[reader] == 0:
+                    heappush(heap, (rank[reader], reader))
+        assert len(order) == len(items), "an edit made a cycle"
+        return order
+
+    def _moved(self, source: Source, place: Mapping[tuple[str, int], int]) -> Value:
+        final = self._final(source)
+        key = ("old", final.node) if isinstance(final, Value) else ("new", final.node)
+        return Value(place[key], final.output)
+
+    def _node(self, item: int | _Added, place: Mapping[tuple[str, int], int], before: list[Node]) -> Node:
+        if isinstance(item, int):
+            node = self.graph.nodes[item]
+            op = self._operations.get(item, node.op)
+            inputs = tuple(self._moved(value, place) for value in node.inputs)
+            outputs = op.outputs(*_shapes(before, inputs))
+            return replace(node, op=op, inputs=inputs, outputs=outputs)
+        inputs = tuple(self._moved(source, place) for source in item.inputs)
+        outputs = item.op.outputs(*_shapes(before, inputs))
+        return Node(item.path, item.op, inputs, outputs, item.scope, item.skip, item.training, item.like.span)
+
+    def _declared(self, ordered: list[int | _Added]) -> tuple[int, ...]:
+        old = self.graph.program.declared or range(len(self.graph.nodes))
+        rank = {index: position for position, index in enumerate(old)}
+
+        def key(position: int) -> tuple[int, int, int]:
+            item = ordered[position]
+            return (rank[item], 0, position) if isinstance(item, int) else (rank[item.at], 1, position)
+
+        return tuple(sorted(range(len(ordered)), key=key))
+
+    def _plan(self, new: Graph) -> Plan:
+        old = {key: tensor for key, _, tensor in self.graph.state()}
+        entries = []
+        for key, _, tensor in new.state():
+            expression: Expr
+            if key in self._weights:
+                expression = self._weights[key]
+            elif key in old and old[key].sizes == tensor.sizes:
+                expression = Take(key, tensor.sizes)
+            else:
+                expression = Fresh(tensor.init, tensor.sizes, tensor.trainable)
+            entries.append(Entry(key, expression, tensor.trainable, tensor.dtype))
+        return Plan(tuple(entries), tuple(key for key, tensor in old.items() if tensor.trainable))
+
+
+def _shapes(nodes: list[Node], inputs: tuple[Value, ...]) -> tuple[Shape, ...]:
+    return tuple(nodes[value.node].outputs[value.output] for value in inputs)
+
+
+__all__ = ["Edit", "New", "Output", "Source"]
