@@ -8,12 +8,13 @@ from typing import Any
 
 from archdsl.graph.graph import Graph
 from archdsl.outline.bodies import body, chain, has_setup, is_chain, leaf, shape, without
-from archdsl.outline.holes import Hole, body_holes
+from archdsl.outline.holes import Hole, body_holes, build_shape
 from archdsl.outline.levels import Level, levels
-from archdsl.outline.model import Body, Build, Class, Describe, New, Outline, Parameter
+from archdsl.outline.model import Body, Build, Chain, Class, Describe, New, Outline, Parameter
 from archdsl.outline.table import parameters
 
 MOST_STEPS_TO_JOIN = 200
+OFTEN, LONG = 8, 4  # chains of one form, and children of each, before they are worth a class
 
 
 def outline(graph: Graph, describe: Describe) -> Outline:
@@ -47,17 +48,30 @@ class _Outliner:
     def _rank(self, found: Iterable[Level]) -> None:
         """Builds for levels whose children have theirs."""
         groups: dict[Any, _Group] = {}
-        for level in found:
-            chained = is_chain(self.graph, level, self.describe)
-            if chained and level.block is None and not has_setup(self.graph, level, self.describe):
-                self.builds[id(level)] = self._chain(level)
+        for level, inline in self._forms(found):
+            if inline is not None:
+                self.builds[id(level)] = inline
                 continue
-            made = self._body(level)
+            made, chained = self._body(level), is_chain(self.graph, level, self.describe)
             key = (level.block, shape(made, chained))
             groups.setdefault(key, _Group(made, chained)).members.append((level, made))
         self._class(_joined(groups))
 
-    def _chain(self, level: Level) -> Build:
+    def _forms(self, found: Iterable[Level]) -> list[tuple[Level, Chain | None]]:
+        """Each level with the chain that it is where it is built; many long chains of one form are a class instead."""
+        forms: list[tuple[Level, Chain | None]] = []
+        counts: dict[Any, int] = {}
+        for level in found:
+            inline = None
+            if level.block is None and is_chain(self.graph, level, self.describe):
+                inline = None if has_setup(self.graph, level, self.describe) else self._chain(level)
+            forms.append((level, inline))
+            if inline is not None:
+                counts[build_shape(inline)] = counts.get(build_shape(inline), 0) + 1
+        often = {form for form, count in counts.items() if count >= OFTEN and len(form) > LONG}
+        return [(level, None if inline and build_shape(inline) in often else inline) for level, inline in forms]
+
+    def _chain(self, level: Level) -> Chain:
         return chain(
             [
                 self.builds[id(item.level)]

@@ -46,12 +46,12 @@ class _Table:
         kind = _kind(hole.name)
         if (kind, key) in self.equal:
             return Expression(self.found[self.equal[kind, key]].name)
-        derived = self._derived(hole.name, kind, values)
-        if derived is not None:
-            return derived
-        return self._added(hole, kind, key, values)
+        for name, given in self.arguments.items():
+            if tuple(map(exact, given)) == key:
+                return Expression(self._new(name, kind, values, hole.default))
+        return self._derived(kind, values) or self._added(hole, kind, values)
 
-    def _derived(self, name: str, kind: str, values: tuple[Any, ...]) -> Expression | None:
+    def _derived(self, kind: str, values: tuple[Any, ...]) -> Expression | None:
         for parameter, of in zip(self.found, self.kinds, strict=True):
             if of == kind or (kind == "padding" and of == "kernel"):
                 expression = _ratio(parameter.name, parameter.values, values, kind == "padding")
@@ -59,16 +59,13 @@ class _Table:
                     return expression
         return None
 
-    def _added(self, hole: Hole, kind: str, key: tuple[Any, ...], values: tuple[Any, ...]) -> Expression:
-        """A new parameter: the block's argument that has this column, or a part of it, else the target's name."""
-        for name, column in self.arguments.items():
-            if tuple(map(exact, column)) == key:
-                return Expression(self._new(name, kind, values, hole.default))
-        if kind == "size":
-            for name, column in self.arguments.items():
-                expression = _ratio(name, column, values, False) if _whole(column) else None
-                if expression is not None and len(set(column)) > 1:
-                    new = self._new(name, kind, column, REQUIRED)
+    def _added(self, hole: Hole, kind: str, values: tuple[Any, ...]) -> Expression:
+        """A new parameter: an argument of the block of which this column is a multiple or a part, else this column."""
+        if kind == "size" and not hole.name.startswith("in_"):
+            for name, given in self.arguments.items():
+                expression = _ratio(name, given, values, False) if len(set(map(exact, given))) > 1 else None
+                if expression is not None:
+                    new = self._new(name, kind, given, REQUIRED)
                     return Expression(new, expression.factor, expression.divisor)
         return Expression(self._new(hole.name, kind, values, hole.default))
 

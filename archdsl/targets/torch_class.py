@@ -1,0 +1,329 @@
+"""One class of an outline as lines of Python: its docstring, what it builds, and what it does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from archdsl.graph.graph import Graph
+from archdsl.outline.call import REQUIRED, Call, Operand
+from archdsl.outline.holes import fill_body
+from archdsl.outline.model import Attribute, Build, Chain, Class, Holder, Leaf, New, Outline, Repeat
+from archdsl.targets.torch_forward import Forward, argument_text, expression_text, is_list, of_module
+from archdsl.targets.torch_init import NORM_OF, Shared
+from archdsl.targets.torch_names import attribute, hidden, hidden_in_container, variable
+from archdsl.targets.torch_text import Brackets, Doc, Marked, Spread, definition, docstring, flat, literal, statement
+
+BODY = 8
+
+
+def class_lines(outline: Outline, at: int, names: list[str], *, graph: Graph | None, shared: Shared) -> list[str]:
+    """The lines of a class; `graph` is given for the net's own, which has its inputs, outputs and common initial values."""
+    return _Writer(outline, at, names, graph, shared).lines()
+
+
+class _Writer:
+    def __init__(self, outline: Outline, at: int, names: list[str], graph: Graph | None, shared: Shared) -> None:
+        cls = outline.classes[at]
+        self.outline, self.names, self.graph, self.shared = outline, names, graph, shared
+        self.cls: Class = replace(cls, body=fill_body(cls.body, iter(cls.holes)))
+        self.name = names[at]
+        self.locals: dict[str, int] = {}
+
+    def lines(self) -> list[str]:
+        """The whole class, preceded by those of its outputs."""
+        outputs = self._output_classes()
+        base = "nn.Sequential" if self.cls.sequential else "nn.Module"
+        doc = docstring(self.cls.doc, 4)
+        build = self._sequential() if self.cls.sequential else self._init()
+        forward = [] if self.cls.sequential else self._forward()
+        body = [part for part in (doc, build, forward) if part]
+        lines = [f"class {self.name}({base}):"]
+        for number, part in enumerate(body):
+            lines += ([""] if number else []) + part
+        return [*outputs, *lines]
+
+    def _parameters(self) -> list[str]:
+        given = ["self"]
+        for parameter in self.cls.parameters:
+            kinds = {_type(value) for value in parameter.values} | (
+                set() if parameter.default is REQUIRED else {_type(parameter.default)}
+            )
+            hint = " | ".join(sorted(kinds, key=lambda kind: (kind == "None", kind)))
+            default = "" if parameter.default is REQUIRED else f" = {literal(parameter.default)}"
+            given.append(f"{parameter.name}: {hint}{default}")
+        given += [f"{item.name}: nn.Module | None = None" for item in self.cls.body.attributes if item.optional]
+        return given
+
+    def _sequential(self) -> list[str]:
+        """A chain's class: all children go to `nn.Sequential`."""
+        build = self.cls.body
+        items: list[Doc] = []
+        before: list[str] = []
+        for step in build.steps:
+            assert step.access is not None
+            item = next(item for item in build.attributes if item.name == step.access[0])
+            if isinstance(item.build, Leaf) and item.build.setup:
+                name = self._local(step.word)
+                before += statement(f"{name} = ", self._build(item.build), BODY)
+                before += self._setup(item.build, name)
+                items.append(name)
+            else:
+                items.append(self._build(item.build))
+        call = statement("", Brackets("super().__init__", tuple(_folded(items))), BODY)
+        return [*definition("__init__", self._parameters(), "None", 4), *before, *call]
+
+    def _init(self) -> list[str]:
+        lines = [*definition("__init__", self._parameters(), "None", 4), " " * BODY + "super().__init__()"]
+        for item in self.cls.body.attributes:
+            lines += self._attribute(item)
+        return [*lines, *self._common()] if self.cls.body.attributes else []
+
+    def _attribute(self, item: Attribute) -> list[str]:
+        if item.optional:
+            value: Doc = item.name
+        elif item.first is not None:
+            return self._family(item)
+        else:
+            value = self._build(item.build)
+        if isinstance(item.build, Leaf) and not item.optional:
+            if item.build.setup and not (attribute(item.name) and not item.build.tensor):
+                return self._prepared(item, item.build)
+            return [*self._register(item, value), *self._setup(item.build, f"self.{item.name}")]
+        return [*self._register(item, value), *self._hidden(item)]
+
+    def _prepared(self, item: Attribute, leaf: Leaf) -> list[str]:
+        """A module or tensor that gets its values before it gets its name."""
+        name = self._local(item.name if item.name.isidentifier() else "module")
+        return [
+            *statement(f"{name} = ", self._build(leaf), BODY),
+            *self._setup(leaf, name),
+            *self._register(item, name),
+        ]
+
+    def _register(self, item: Attribute, value: Doc) -> list[str]:
+        if attribute(item.name):
+            return statement(f"self.{item.name} = ", value, BODY)
+        tensor = isinstance(item.build, Leaf) and item.build.tensor
+        if hidden(item.name):
+            table = "_parameters" if tensor else "_modules"
+            return statement(f'self.{table}["{item.name}"] = ', value, BODY)
+        register = "self.register_parameter" if tensor else "self.add_module"
+        return statement("", Brackets(register, (f'"{item.name}"', value)), BODY)
+
+    def _family(self, item: Attribute) -> list[str]:
+        assert isinstance(item.build, Repeat) and item.first is not None
+        count = expression_text(item.build.count)
+        last = f"{item.first}, {item.first} + {count}" if item.first else count
+        if item.first and isinstance(item.build.count, int):
+            last = f"{item.first}, {item.first + item.build.count}"
+        name = f'f"{item.name}{{i}}"'
+        call = Brackets("self.add_module", (name, self._build(item.build.child)))
+        return [" " * BODY + f"for i in range({last}):", *statement("", call, BODY + 4)]
+
+    def _hidden(self, item: Attribute) -> list[str]:
+        """Children of holders that their container cannot be given when it is made."""
+        if not isinstance(item.build, Holder):
+            return []
+        of = f"self.{item.name}" if attribute(item.name) else f'getattr(self, "{item.name}")'
+        return self._hidden_in(of, item.build)
+
+    def _hidden_in(self, of: str, holder: Holder) -> list[str]:
+        lines: list[str] = []
+        for name, build in holder.children:
+            if isinstance(build, Leaf) and (build.tensor or build.setup):
+                local = self._local(name if name.isidentifier() else "module")
+                lines += [*statement(f"{local} = ", self._build(build), BODY), *self._setup(build, local)]
+                table = "_parameters" if build.tensor else "_modules"
+                lines.append(" " * BODY + f'{of}.{table}["{name}"] = {local}')
+            elif hidden_in_container(name):
+                lines += statement(f'{of}._modules["{name}"] = ', self._build(build), BODY)
+            elif isinstance(build, Holder):
+                inner = f"{of}[{name}]" if is_list(holder) else f'{of}["{name}"]'
+                lines += self._hidden_in(inner, build)
+        return lines
+
+    def _setup(self, leaf: Leaf, target: str) -> list[str]:
+        lines: list[str] = []
+        for tensor, call in leaf.setup:
+            of = f"{target}.{tensor}" if tensor else target
+            if call.function == NORM_OF:
+                dim = literal(call.arguments[0].value)
+                norm = f"torch.linalg.vector_norm({target}.weight_v.data, dim={dim}, keepdim=True)"
+                lines += [" " * BODY + f"{of}.data = {norm}"]
+            elif tensor == "bias" and leaf.call.function.startswith("nn.Conv"):
+                lines += [" " * BODY + f"if {of} is not None:", *_init_statement(call, of, BODY + 4)]
+            else:
+                lines += _init_statement(call, of, BODY)
+        return lines
+
+    def _common(self) -> list[str]:
+        """The initial values that all modules of a class have in common, set in one loop at the end."""
+        if not self.shared:
+            return []
+        pad = " " * BODY
+        lines = ["", pad + "for module in self.modules():"]
+        for number, (name, tensors) in enumerate(self.shared.items()):
+            lines.append(f"{pad}    {'el' if number else ''}if isinstance(module, {name}):")
+            for tensor, (call, optional) in tensors.items():
+                indent = BODY + 8
+                if optional:
+                    lines.append(" " * indent + f"if module.{tensor} is not None:")
+                    indent += 4
+                lines += _init_statement(call, f"module.{tensor}", indent)
+        return lines
+
+    def _local(self, wish: str) -> str:
+        base = variable(wish or "module")
+        self.locals[base] = count = self.locals.get(base, 0) + 1
+        taken = {parameter.name for parameter in self.cls.parameters}
+        return base if count == 1 and base not in taken else f"{base}_{count}"
+
+    def _build(self, build: Build) -> Doc:
+        match build:
+            case Leaf():
+                return _call_doc(build.call)
+            case New():
+                return self._new(build)
+            case Chain():
+                return Brackets("nn.Sequential", tuple(_folded([self._build(child) for child in build.children])))
+            case Repeat():
+                count = expression_text(build.count)
+                inner = Spread((self._build(build.child), f"for _ in range({count})"))
+                return Marked("*", Brackets("", (inner,), "[", "]", loose=True))
+            case Holder():
+                return self._holder(build)
+
+    def _holder(self, holder: Holder) -> Doc:
+        shown = [(name, child) for name, child in holder.children if not self._late(name, child)]
+        if is_list(holder) and len(shown) == len(holder.children):
+            items = tuple(self._build(child) for _, child in shown)
+            return Brackets("nn.ModuleList", (Brackets("", items, "[", "]"),))
+        if not shown:
+            return Brackets("nn.ModuleDict", ())
+        pairs = tuple(Marked(f'"{name}": ', self._build(child)) for name, child in shown)
+        return Brackets("nn.ModuleDict", (Brackets("", pairs, "{", "}"),))
+
+    def _late(self, name: str, child: Build) -> bool:
+        return hidden_in_container(name) or (isinstance(child, Leaf) and (child.tensor or bool(child.setup)))
+
+    def _new(self, new: New) -> Doc:
+        cls = self.outline.classes[new.cls]
+        items: list[Doc] = []
+        for parameter, value in zip(cls.parameters, new.arguments, strict=True):
+            if parameter.default is REQUIRED:
+                items.append(expression_text(value))
+            elif not (type(value) is type(parameter.default) and value == parameter.default):
+                items.append(Marked(f"{parameter.name}=", expression_text(value)))
+        for name, option in new.options:
+            if option is not None:
+                items.append(Marked(f"{name}=", self._build(option)))
+        return Brackets(self.names[new.cls], tuple(items))
+
+    def _inputs(self) -> tuple[str, ...]:
+        count = self.cls.body.inputs
+        if self.graph is None:
+            return ("x",) if count == 1 else tuple(f"x{at + 1}" for at in range(count))
+        if count == 1:
+            return ("x",)
+        names: list[str] = []
+        for index in self.graph.inputs:
+            name = variable(self.graph.nodes[index].path)
+            names.append(name if name not in names else f"{name}_{len(names) + 1}")
+        return tuple(names)
+
+    def _forward(self) -> list[str]:
+        inputs = self._inputs()
+        forward = Forward(self.cls, inputs)
+        results = forward.run()
+        if any(doc in forward.untyped for doc in results):  # the type of what is returned is said where it is made
+            forward = Forward(self.cls, inputs, annotated=frozenset(doc for doc in results if isinstance(doc, str)))
+            results = forward.run()
+        if len(results) == 1 and of_module(results[0]) and not self._several():
+            name = "x" if "x" in inputs else "result: Tensor"
+            forward.lines += statement(f"{name} = ", results[0], BODY)
+            results = [name.partition(":")[0]]
+        given = ["self", *(f"{name}: Tensor" for name in inputs)]
+        head = definition("forward", given, self._result_type(), 4)
+        return [*head, *forward.lines, *self._return(results)]
+
+    def _several(self) -> bool:
+        return self.graph is not None and len(self.graph.outputs) > 1
+
+    def _result_type(self) -> str:
+        if not self._several() or self.graph is None:
+            count = len(self.cls.body.outputs)
+            return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+        always = [output for output in self.graph.outputs if not output.training]
+        if len(always) == len(self.graph.outputs):
+            return f"{self.name}Outputs"
+        plain = "Tensor" if len(always) == 1 else f"{self.name}Outputs"
+        return f"{plain} | {self.name}TrainingOutputs"
+
+    def _return(self, results: list[Doc]) -> list[str]:
+        if not self._several() or self.graph is None:
+            if len(results) == 1:
+                return statement("return ", results[0], BODY)
+            return statement("return ", Spread(tuple(_comma(doc, at + 1 < len(results)) for at, doc in enumerate(results))), BODY)
+        always = [doc for doc, output in zip(results, self.graph.outputs, strict=True) if not output.training]
+        if len(always) == len(results):
+            return statement("return ", Brackets(f"{self.name}Outputs", tuple(results)), BODY)
+        full = Brackets(f"{self.name}TrainingOutputs", tuple(results))
+        rest = always[0] if len(always) == 1 else Brackets(f"{self.name}Outputs", tuple(always))
+        return [
+            " " * BODY + "if self.training:",
+            *statement("return ", full, BODY + 4),
+            *statement("return ", rest, BODY),
+        ]
+
+    def _output_classes(self) -> list[str]:
+        """The NamedTuples of a net with several outputs: all of them, and without those of training."""
+        if not self._several() or self.graph is None:
+            return []
+        outputs = self.graph.outputs
+        always = [variable(output.name) for output in outputs if not output.training]
+        every = [variable(output.name) for output in outputs]
+        lines: list[str] = []
+        if len(always) > 1:
+            lines += _named_tuple(f"{self.name}Outputs", f"The results of `{self.name}`.", always)
+        if len(always) < len(every):
+            lines += _named_tuple(f"{self.name}TrainingOutputs", f"The results of `{self.name}` in training.", every)
+        return lines
+
+
+def _named_tuple(name: str, doc: str, fields: list[str]) -> list[str]:
+    return [f"class {name}(NamedTuple):", *docstring(doc, 4), "", *(f"    {field}: Tensor" for field in fields), "", ""]
+
+
+def _comma(doc: Doc, more: bool) -> Doc:
+    return flat(doc) + "," if more else doc
+
+
+def _folded(items: list[Doc]) -> list[Doc]:
+    return items
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(map(_type, value))}]" if value else "tuple[()]"
+    return "None" if value is None else type(value).__name__
+
+
+def _call_doc(call: Call) -> Doc:
+    items: list[Doc] = []
+    for argument in call.arguments:
+        doc = _call_doc(argument.value) if isinstance(argument.value, Call) else argument_text(argument)
+        if doc is not None:
+            items.append(doc if argument.positional else Marked(f"{argument.name}=", doc))
+    return Brackets(call.function, tuple(items))
+
+
+def _init_statement(call: Call, target: str, indent: int) -> list[str]:
+    items: list[Doc] = []
+    for argument in call.arguments:
+        doc = target if isinstance(argument.value, Operand) else argument_text(argument)
+        if doc is not None:
+            items.append(doc if argument.positional else Marked(f"{argument.name}=", doc))
+    return statement("", Brackets(call.function, tuple(items)), indent)
+
+

@@ -1,0 +1,171 @@
+"""Graph -> live module: the generated source executed, filled with weights, and able to rebuild itself from its spec.
+
+This is the one place of archdsl that executes code: source that it generated itself from a validated graph.
+"""
+
+from __future__ import annotations
+
+import copy
+import linecache
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from archdsl.graph.graph import Graph
+from archdsl.targets.torch_source import code
+
+_classes: dict[str, type[nn.Module]] = {}
+_KEPT = 64  # sources whose classes are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a module comes from: `graph = compile(*arguments)`, and the spec's name and digest.
+
+    `compile` is a function of a module, so that pickle keeps its name; the arguments are what it needs to make the same
+    graph again (the spec's text, the arch, its parameters), so that a file holds no source and no code.
+    """
+
+    compile: Callable[..., Graph]
+    arguments: tuple[Any, ...]
+    spec: str = ""
+    digest: str = ""
+
+
+class WrongWeights(ValueError):
+    """Arrays that are not exactly those of the graph."""
+
+
+def module_class(graph: Graph) -> type[nn.Module]:
+    """The class of the net, as its generated source defines it."""
+    generated = code(graph)
+    digest = sha256(generated.text.encode()).hexdigest()
+    found = _classes.get(digest)
+    if found is None:
+        found = _executed(generated.text, generated.name, graph, digest)
+        while len(_classes) >= _KEPT:
+            del _classes[next(iter(_classes))]
+        _classes[digest] = found
+    return found
+
+
+def instantiate(
+    graph: Graph,
+    weights: Mapping[str, np.ndarray] | None = None,
+    *,
+    provenance: Provenance | None = None,
+    copy: bool = True,
+) -> nn.Module:
+    """The net as a live module, in training mode as every new module is.
+
+    `weights` are arrays by key, exactly those of the graph; without them the module draws its own, by torch's generator.
+    With `copy=False` the module takes the arrays' memory over. Raises `WrongWeights`.
+    """
+    cls = module_class(graph)
+    if weights is None:
+        module = cls()
+    else:
+        with _Empty():
+            module = cls()
+        fill(module, graph, weights, copy=copy)
+    origin = provenance or Provenance(_itself, (graph,), graph.program.source, graph.program.digest)
+    object.__setattr__(module, "archdsl", origin)
+    return module
+
+
+def fill(module: nn.Module, graph: Graph, weights: Mapping[str, np.ndarray], *, copy: bool = True) -> None:
+    """Puts arrays in the places of a module's parameters and buffers. Raises `WrongWeights` if they do not fit exactly."""
+    state = {key: tensor for key, _, tensor in graph.state()}
+    if state.keys() != weights.keys():
+        missing = [key for key in state if key not in weights][:3]
+        unknown = [key for key in weights if key not in state][:3]
+        raise WrongWeights(f"the weights are not those of {graph.name}: missing {missing}, unknown {unknown}")
+    for path, owner in module.named_modules(remove_duplicate=True):
+        prefix = f"{path}." if path else ""
+        for name in owner._parameters:
+            key = prefix + name
+            if owner._parameters[name] is not None:
+                owner._parameters[name] = nn.Parameter(_tensor(weights[key], state[key].sizes, key, copy))
+        for name in owner._buffers:
+            key = prefix + name
+            if owner._buffers[name] is not None and key in state:
+                owner._buffers[name] = _tensor(weights[key], state[key].sizes, key, copy)
+
+
+def _tensor(array: np.ndarray, sizes: tuple[int, ...], key: str, copy: bool) -> torch.Tensor:
+    if array.shape != sizes:
+        raise WrongWeights(f"`{key}` has the shape {array.shape} where the net has {sizes}")
+    return torch.tensor(array) if copy or not array.flags.writeable else torch.from_numpy(array)
+
+
+class _Empty(TorchFunctionMode):
+    """Builds modules without drawing initial values: what `nn.init` would fill is left as it is, on no device."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func.__module__ == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        if func in _MAKERS:
+            return func(*args, **{**(kwargs or {}), "device": "meta"})
+        return func(*args, **(kwargs or {}))
+
+
+_MAKERS = frozenset({torch.empty, torch.zeros, torch.ones, torch.full})
+
+
+def _executed(text: str, name: str, graph: Graph, digest: str) -> type[nn.Module]:
+    """The class `name` of a source that `torch_source` generated; tracebacks and `inspect` show its lines."""
+    filename = f"<archdsl {name} {digest[:12]}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {"__name__": f"archdsl_generated.{name}_{digest[:12]}", "__file__": filename}
+    exec(compile(text, filename, "exec"), namespace)
+    cls: type[nn.Module] = namespace[name]
+    cls.__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
+    cls.__deepcopy__ = _deepcopy  # type: ignore[attr-defined]
+    weakref.finalize(cls, linecache.cache.pop, filename, None)
+    return cls
+
+
+def _reduce(module: nn.Module, protocol: Any) -> tuple[Any, ...]:
+    """What pickle keeps: the spec with its parameters and the state, never code."""
+    origin: Provenance = module.archdsl  # type: ignore[assignment]
+    modes = {path: child.training for path, child in module.named_modules()}
+    frozen = [name for name, parameter in module.named_parameters() if not parameter.requires_grad]
+    return _rebuilt, (origin, module.state_dict(keep_vars=False), modes, frozen)
+
+
+def _rebuilt(
+    origin: Provenance, state: dict[str, torch.Tensor], modes: dict[str, bool], frozen: list[str]
+) -> nn.Module:
+    """A module as it was when it was pickled."""
+    graph = origin.compile(*origin.arguments)
+    with _Empty():
+        module = module_class(graph)()
+    module.load_state_dict(state, strict=True, assign=True)
+    for path, child in module.named_modules():
+        child.training = modes.get(path, True)
+    for name in frozen:
+        module.get_parameter(name).requires_grad_(False)
+    object.__setattr__(module, "archdsl", origin)
+    return module
+
+
+def _deepcopy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A copy with hooks and all, as `copy.deepcopy` makes it of any module."""
+    new = module.__class__.__new__(module.__class__)
+    memo[id(module)] = new
+    for name, value in module.__dict__.items():
+        new.__dict__[name] = value if name == "archdsl" else copy.deepcopy(value, memo)
+    return new
+
+
+def _itself(graph: Graph) -> Graph:
+    return graph
