@@ -7,7 +7,8 @@
     graph = resnext50.graph(num_classes=10)  # archdsl.compile("resnext50", ...)
 
 The module `specs` holds the specs of a folder `specs/` in the working directory or on
-`sys.path` (`specs/mine.arch` is `specs.mine`), then the bundled ones. A folder of that name that is a Python package of its own is left alone.
+`sys.path` (`specs/mine.arch` is `specs.mine`), then the bundled ones. A folder of that name that is a Python package
+of its own is left alone.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
             return _fault(error)
         return _failed(f"this needs {error.name}: pip install 'archdsl[{EXTRAS[error.name]}]'", MISSING, as_json)
     except ArchdslError as error:
-        return _failed(str(error), getattr(error, "exit_code", WRONG), as_json)
+        return _failed(str(error), _code(error), as_json)
     except Exception as error:
         return _fault(error)
 
@@ -66,6 +66,12 @@ def _command(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return 0
+
+
+def _code(error: ArchdslError) -> int:
+    from archdsl.targets.picture_render import MissingTool
+
+    return MISSING if isinstance(error, MissingTool) else WRONG
 
 
 def _failed(message: str, code: int, as_json: bool) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from archdsl.diagnostics import UsageError, closest, quote
 from archdsl.files import write
 from archdsl.graph.graph import Graph
+from archdsl.targets import marks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +121,13 @@ def _safetensors_file(graph: Graph, request: Request, path: str | os.PathLike[st
 
 def provenance(graph: Graph) -> dict[str, str]:
     """Where weights come from, as metadata of their file."""
-    return {"format": "pt", "spec": graph.program.source, "arch": graph.name, "digest": graph.program.digest}
+    return {
+        "format": "pt",
+        "producer": "archdsl",
+        "spec": graph.program.source,
+        "arch": graph.name,
+        "digest": graph.program.digest,
+    }
 
 
 def _arch(graph: Graph, request: Request) -> str:
@@ -138,16 +145,29 @@ def _graph(graph: Graph, request: Request) -> str:
 def _dot(graph: Graph, request: Request) -> str:
     from archdsl.targets.dot import dot_text
 
-    return dot_text(graph, request.depth)
+    return marks.marked_dot(dot_text(graph, request.depth))
 
 
-def _picture(format: str) -> Callable[[Graph, Request], str | bytes]:
-    def emit(graph: Graph, request: Request) -> str | bytes:
-        from archdsl.targets.dot import picture
+def _svg(graph: Graph, request: Request) -> str:
+    from archdsl.targets.dot import picture
 
-        return picture(graph, request.depth, format, request.renderer)
+    drawn = picture(graph, request.depth, "svg", request.renderer)
+    return marks.marked_svg(drawn if isinstance(drawn, str) else drawn.decode())
 
-    return emit
+
+def _png(graph: Graph, request: Request) -> bytes:
+    return marks.marked_png(_drawn(graph, request, "png"))
+
+
+def _pdf(graph: Graph, request: Request) -> bytes:
+    return marks.marked_pdf(_drawn(graph, request, "pdf"))
+
+
+def _drawn(graph: Graph, request: Request, format: str) -> bytes:
+    from archdsl.targets.dot import picture
+
+    drawn = picture(graph, request.depth, format, request.renderer)
+    return drawn.encode() if isinstance(drawn, str) else drawn
 
 
 TARGETS = {
@@ -159,8 +179,8 @@ TARGETS = {
         Target("arch", (".arch",), "the spec, flattened", _arch),
         Target("graph", (".graph",), "the graph as stable text, which archdsl reads back", _graph),
         Target("dot", (".gv", ".dot"), "the picture as Graphviz text", _dot, picture=True),
-        Target("svg", (".svg",), "the picture as SVG", _picture("svg"), picture=True),
-        Target("png", (".png",), "the picture as PNG", _picture("png"), binary=True, picture=True),
-        Target("pdf", (".pdf",), "the picture as PDF (needs Graphviz)", _picture("pdf"), binary=True, picture=True),
+        Target("svg", (".svg",), "the picture as SVG", _svg, picture=True),
+        Target("png", (".png",), "the picture as PNG", _png, binary=True, picture=True),
+        Target("pdf", (".pdf",), "the picture as PDF (needs Graphviz)", _pdf, binary=True, picture=True),
     )
 }
