@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from archdsl.ops import activation as ops
-from archdsl.targets.onnx_emit import Emitters, Place
+from archdsl.targets.onnx_place import Emitters, Place
 
 PLAIN = {
     ops.Relu: "Relu",

@@ -45,6 +45,13 @@ def described(name: str, array: NDArray[Any]) -> onnx.TensorProto:
     return onnx.TensorProto(name=name, dims=array.shape, data_type=TENSOR_TYPES[array.dtype.name])
 
 
+def filled(name: str, array: NDArray[Any]) -> onnx.TensorProto:
+    """A tensor with its elements."""
+    tensor = described(name, array)
+    tensor.raw_data = raw(array).tobytes()
+    return tensor
+
+
 def initializer_fields(arrays: Mapping[str, NDArray[Any]], location: str | None) -> Iterator[Buffer]:
     """The graph's initializers; with a `location`, the big ones name their place in that file."""
     offset = 0

@@ -10,7 +10,8 @@ from archdsl.ops.layout import Flatten, Last, Roll, Shuffle, Slice, Split, Unsta
 from archdsl.ops.merge import Add, Attention, Concat, Matmul, Mean, Mul, Stack
 from archdsl.ops.rearrange import Rearrange
 from archdsl.targets.onnx_activation import along
-from archdsl.targets.onnx_emit import BATCH, Emitters, Lead, Link, Place
+from archdsl.targets.onnx_emit import BATCH, Lead
+from archdsl.targets.onnx_place import Emitters, Link, Place
 from archdsl.targets.onnx_space import cut, taken
 
 

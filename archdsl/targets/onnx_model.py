@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 
+import numpy as np
 import onnx
 
+from archdsl import __version__
 from archdsl.diagnostics import UsageError
 from archdsl.files import write_atomic
 from archdsl.graph import Graph
@@ -22,15 +23,15 @@ from archdsl.ops.base import Input, Learned
 from archdsl.targets.onnx_bytes import (
     GRAPH,
     Buffer,
-    described,
     external_data,
     field,
+    filled,
     initializer_fields,
-    raw,
     serialised,
 )
-from archdsl.targets.onnx_emit import BATCH, Array, Emission, FloatType, Place, describe
+from archdsl.targets.onnx_emit import BATCH, Array, Emission, FloatType, describe
 from archdsl.targets.onnx_ops import VANISHING, emit
+from archdsl.targets.onnx_place import Place
 
 OPSET = 17
 IR_VERSION = 8
@@ -48,9 +49,24 @@ def model(graph: Graph, weights: Mapping[str, Array], dtype: FloatType = "float3
     result.graph.CopyFrom(emission.nodes)
     result.graph.MergeFrom(emission.types)
     for name, array in emission.initializers.items():
-        tensor = result.graph.initializer.add()
-        tensor.CopyFrom(described(name, array))
-        tensor.raw_data = raw(array).tobytes()
+        result.graph.initializer.add().CopyFrom(filled(name, array))
+    result.MergeFrom(_after(graph))
+    return result
+
+
+def structure(graph: Graph, dtype: FloatType = "float32") -> onnx.ModelProto:
+    """The model without its weights, which are inputs of it instead: small, and enough for onnx's checks."""
+    zero = np.zeros((), dtype)
+    weights = {key: np.broadcast_to(zero, tensor.sizes) for key, _, tensor in graph.state()}
+    emission = _emitted(graph, weights, dtype)
+    result = _before(graph)
+    result.graph.CopyFrom(emission.nodes)
+    for name, array in emission.initializers.items():
+        if emission.is_weight(name):
+            describe(emission.types.input.add(), name, None, array.shape, dtype)
+        else:
+            result.graph.initializer.add().CopyFrom(filled(name, array))
+    result.graph.MergeFrom(emission.types)
     result.MergeFrom(_after(graph))
     return result
 
@@ -97,16 +113,16 @@ def _message(emission: Emission, location: str | None) -> Iterator[Buffer]:
 
 def _before(graph: Graph) -> onnx.ModelProto:
     """The fields of the model that stand before its graph."""
-    result = onnx.ModelProto(ir_version=IR_VERSION, producer_name="archdsl", producer_version=version("archdsl"))
+    result = onnx.ModelProto(ir_version=IR_VERSION, producer_name="archdsl", producer_version=__version__)
     result.doc_string = graph.program.doc
     return result
 
 
 def _after(graph: Graph) -> onnx.ModelProto:
     """The fields of the model that stand after its graph: the opset, and what it was made from."""
-    facts = {"spec": graph.program.source, "arch": graph.name, "digest": graph.program.digest}
+    facts = {"spec": PurePath(graph.program.source).name, "arch": graph.name, "digest": graph.program.digest}
     result = onnx.ModelProto(opset_import=[onnx.OperatorSetIdProto(domain="", version=OPSET)])
-    for key, value in {**facts, "archdsl": version("archdsl")}.items():
+    for key, value in {**facts, "archdsl": __version__}.items():
         result.metadata_props.add(key=key, value=value)
     return result
 
@@ -133,10 +149,22 @@ def _emitted(graph: Graph, weights: Mapping[str, Array], dtype: FloatType) -> Em
             case op:
                 emit(Place(emission, index, named), op)
     for name, value in outputs:
-        if named.get(_source(graph, value)) != name:
-            emission.add("Identity", emission.node_name(name), [emission.names[value]], [name], {})
-        describe(emission.types.output.add(), name, emission.leads[value], graph.shape(value).sizes, dtype)
+        _output(emission, name, value, named.get(_source(graph, value)))
     return emission
+
+
+def _output(emission: Emission, name: str, value: Value, computed_as: str | None) -> None:
+    """States one output; what is not computed under its name is passed on to it, without the batch it never had."""
+    sizes, node = emission.graph.shape(value).sizes, emission.node_name
+    lead = emission.leads[value] if emission.leads[value] == BATCH else None
+    if computed_as != name:
+        inputs = [emission.names[value]]
+        if emission.leads[value] == 1:
+            axes = emission.constant(f"{name}/axes", np.asarray([0]))
+            emission.add("Squeeze", node(name), [*inputs, axes], [name], {})
+        else:
+            emission.add("Identity", node(name), inputs, [name], {})
+    describe(emission.types.output.add(), name, lead, sizes, emission.dtype)
 
 
 def _inputs(emission: Emission) -> None:
@@ -147,13 +175,22 @@ def _inputs(emission: Emission) -> None:
 
 
 def _named(graph: Graph, outputs: list[tuple[str, Value]]) -> dict[Value, str]:
-    """The values that are computed under an output's name; others reach their output by an Identity."""
+    """The values that are computed under an output's name; others reach their output by a node more."""
     named: dict[Value, str] = {}
+    batched = _batched(graph)
     for name, value in outputs:
         source = _source(graph, value)
-        if not isinstance(graph.nodes[source.node].op, Input | Learned):
+        if not isinstance(graph.nodes[source.node].op, Input) and batched[source.node]:
             named.setdefault(source, name)
     return named
+
+
+def _batched(graph: Graph) -> list[bool]:
+    """Whether each node's results have a batch: they come from an input, not from learned tensors alone."""
+    batched: list[bool] = []
+    for node in graph.nodes:
+        batched.append(isinstance(node.op, Input) or any(batched[value.node] for value in node.inputs))
+    return batched
 
 
 def _source(graph: Graph, value: Value) -> Value:

@@ -6,7 +6,8 @@ import numpy as np
 
 from archdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm
 from archdsl.targets.onnx_activation import along
-from archdsl.targets.onnx_emit import Attribute, Emitters, Link, Place
+from archdsl.targets.onnx_emit import Attribute
+from archdsl.targets.onnx_place import Emitters, Link, Place
 
 
 def _batchnorm(place: Place, op: BatchNorm) -> None:

@@ -6,7 +6,7 @@ from archdsl.ops.activation import Identity
 from archdsl.ops.base import Op
 from archdsl.ops.dropout import Dropout, DropoutChannels, StochasticDepth
 from archdsl.targets import onnx_activation, onnx_layout, onnx_norm, onnx_space, onnx_window
-from archdsl.targets.onnx_emit import Emitters, Place
+from archdsl.targets.onnx_place import Emitters, Place
 
 VANISHING = (Identity, Dropout, DropoutChannels, StochasticDepth)  # nothing in inference: readers read what went in
 EMITTERS: Emitters = {

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from archdsl.ops.space import Crop, Pad, PadChannels, Resize, Upsample
-from archdsl.targets.onnx_emit import Array, Emitters, Link, Place
+from archdsl.targets.onnx_emit import Array
+from archdsl.targets.onnx_place import Emitters, Link, Place
 
 MODES = {"constant": "constant", "zeros": "constant", "reflect": "reflect", "replicate": "edge"}
 
@@ -114,7 +115,7 @@ def _chosen(size: int, count: int, scale: float, mode: str) -> Array:
         return np.asarray(np.arange(count) // (count // size))
     half = np.float32(0.5 if mode == "nearest_exact" else 0.0)
     source = np.floor((np.arange(count, dtype=np.float32) + half) * np.float32(scale))
-    return np.minimum(source.astype(np.int64), size - 1)
+    return np.asarray(np.minimum(source, size - 1), np.int64)
 
 
 def _nearest(place: Place, chosen: Sequence[Array]) -> None:

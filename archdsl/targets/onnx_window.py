@@ -12,7 +12,8 @@ from archdsl.ops.conv import Conv, ConvTranspose
 from archdsl.ops.linear import Linear
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archdsl.ops.window import Window
-from archdsl.targets.onnx_emit import Array, Emitters, Link, Place
+from archdsl.targets.onnx_emit import Array
+from archdsl.targets.onnx_place import Emitters, Link, Place
 from archdsl.targets.onnx_space import averaged, bounds, even, padding
 
 Sides = Sequence[tuple[int, int]]
@@ -56,7 +57,7 @@ def _normed(place: Place) -> str:
             place.emission.array(f"{place.path}.{name}").astype(np.float64) for name in ("weight_g", "weight_v")
         )
         norm = np.sqrt(np.sum(value * value, axis=tuple(range(1, value.ndim)), keepdims=True))
-        return (gain * value / norm).astype(place.emission.dtype)
+        return np.asarray(gain * value / norm, place.emission.dtype)
 
     return place.emission.derived(f"{place.path}.weight", fold)
 

@@ -1,4 +1,4 @@
-"""What each operation means, said once more in plain torch: the second opinion that targets are held to, in inference."""
+"""What each operation means, said once more in plain torch: the second opinion, in inference."""
 
 from __future__ import annotations
 
@@ -50,23 +50,22 @@ def outputs(graph: Graph, weights: Mapping[str, Any], inputs: Mapping[str, Any],
     fed = {name: torch.from_numpy(value).to(kind) for name, value in inputs.items()}
     batch = next(iter(fed.values())).shape[0]
     values: dict[tuple[int, int], Tensor] = {}
+    owned: dict[str, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        path, _, name = key.rpartition(".")
+        owned.setdefault(path, {})[name] = value
     with torch.no_grad():
         for index, node in enumerate(graph.nodes):
             if node.training:
                 continue
             got = [values[value] for value in node.inputs]
-            tensors = {
-                key.removeprefix(f"{node.path}."): value
-                for key, value in state.items()
-                if key.startswith(f"{node.path}.")
-            }
             shapes = tuple(graph.shape(value) for value in node.inputs)
             if isinstance(node.op, Input):
                 results: Any = fed[node.path]
             elif isinstance(node.op, Learned):
                 results = state[node.path].expand(batch, *node.op.sizes)
             else:
-                results = compute(node.op, got, shapes, tensors)
+                results = compute(node.op, got, shapes, owned.get(node.path, {}))
             for number, result in enumerate(results if isinstance(results, list | tuple) else [results]):
                 assert result.shape[1:] == node.outputs[number].sizes, (node.path, result.shape, node.outputs)
                 values[(index, number)] = result
@@ -240,7 +239,7 @@ def _einops(op: ops.Rearrange, x: Tensor) -> Tensor:
     for group, size in zip(left, x.shape[1:], strict=True):
         open_ = [name for name in group if name not in sizes]
         known = int(np.prod([sizes[name] for name in group if name in sizes]))
-        sizes |= {name: size // known for name in open_}
+        sizes |= dict.fromkeys(open_, size // known)
     result = torch.empty(
         (x.shape[0], *(int(np.prod([sizes[name] for name in group])) for group in right)), dtype=x.dtype
     )
