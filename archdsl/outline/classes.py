@@ -122,11 +122,11 @@ def _remembered(describe: Describe) -> Describe:
 
 def _named(graph: Graph, level: Level) -> str:
     """What a class is called after: its block, else the label of its level, else the net."""
+    if not level.path:
+        return graph.name
     if level.block:
         return level.block
     parts = [part for part in level.path.split(".") if not part.isdigit()]
-    if not level.path:
-        return graph.name
     last = parts[-1].rstrip("0123456789") or parts[-1] if parts else ""
     return last or "Part"
 

@@ -87,38 +87,41 @@ def fill(module: nn.Module, graph: Graph, weights: Mapping[str, np.ndarray], *, 
         missing = [key for key in state if key not in weights][:3]
         unknown = [key for key in weights if key not in state][:3]
         raise WrongWeights(f"the weights are not those of {graph.name}: missing {missing}, unknown {unknown}")
-    for path, owner in module.named_modules(remove_duplicate=True):
+    for key, array in weights.items():
+        if array.shape != state[key].sizes:
+            raise WrongWeights(f"`{key}` has the shape {array.shape} where the net has {state[key].sizes}")
+    for path, owner in module.named_modules():
         prefix = f"{path}." if path else ""
-        for name in owner._parameters:
-            key = prefix + name
-            if owner._parameters[name] is not None:
-                owner._parameters[name] = nn.Parameter(_tensor(weights[key], state[key].sizes, key, copy))
-        for name in owner._buffers:
-            key = prefix + name
-            if owner._buffers[name] is not None and key in state:
-                owner._buffers[name] = _tensor(weights[key], state[key].sizes, key, copy)
+        for table in (owner._parameters, owner._buffers):
+            for name, tensor in table.items():
+                if tensor is not None:
+                    _put(table, name, tensor, weights[prefix + name], copy)
 
 
-def _tensor(array: np.ndarray, sizes: tuple[int, ...], key: str, copy: bool) -> torch.Tensor:
-    if array.shape != sizes:
-        raise WrongWeights(f"`{key}` has the shape {array.shape} where the net has {sizes}")
-    return torch.tensor(array) if copy or not array.flags.writeable else torch.from_numpy(array)
+def _put(table: dict[str, Any], name: str, tensor: torch.Tensor, array: np.ndarray, copy: bool) -> None:
+    """One array in one place, in the array's memory or in the tensor's."""
+    if copy or not array.flags.writeable:
+        tensor.detach().copy_(torch.from_numpy(np.require(array, requirements=["C", "W"])))
+        return
+    given = torch.from_numpy(array)
+    table[name] = nn.Parameter(given) if isinstance(tensor, nn.Parameter) else given
 
 
 class _Empty(TorchFunctionMode):
-    """Builds modules without drawing initial values: what `nn.init` would fill is left as it is, on no device."""
+    """Builds modules without drawing initial values: what `nn.init` would fill is left as it is."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func.__module__ == "torch.nn.init":
+        if func in _FILLERS:
             return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
-        if func in _MAKERS:
-            return func(*args, **{**(kwargs or {}), "device": "meta"})
         return func(*args, **(kwargs or {}))
 
 
-_MAKERS = frozenset({torch.empty, torch.zeros, torch.ones, torch.full})
+_FILLERS = frozenset(value for name, value in vars(nn.init).items() if name.endswith("_") and callable(value)) | {
+    getattr(torch.Tensor, name)
+    for name in ("normal_", "uniform_", "fill_", "zero_", "erfinv_", "mul_", "add_", "clamp_")
+}
 
 
 def _executed(text: str, name: str, graph: Graph, digest: str) -> type[nn.Module]:
