@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,13 +94,17 @@ def load(
     `weights` is a safetensors file, a state_dict file or arrays by key, and must fit exactly. Without them the seed
     fixes every number; no seed takes one from torch's default generator, so that `torch.manual_seed` fixes it.
     """
-    from archdsl.targets.torch_module import instantiate
+    from archdsl.targets.torch_module import Provenance, instantiate
     from archdsl.weights.torch_files import draw_seed
 
-    graph = graph_of(spec, arch, params)
+    text, named = source(spec)
+    graph = graph_of(text, arch or named, params)
     if weights is None and seed is None:
         seed = draw_seed()
-    return instantiate(graph, weights_of(graph, weights, seed or 0))
+    origin = Provenance(Kept.again, (Kept(text, graph),), text.name, graph.program.digest)
+    arrays = weights_of(graph, weights, seed or 0)
+    # Arrays that the caller holds are copied, those made here are the module's own.
+    return instantiate(graph, arrays, provenance=origin, copy=isinstance(weights, Mapping))
 
 
 def build(
@@ -140,6 +145,30 @@ def render(
     chosen = registry.picture(format, out)
     graph = graph_of(spec, arch, params)
     return registry.produce(chosen, graph, registry.Request(lambda: weights_of(graph, None, 0), depth), out)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a module remembers of its spec: its text and the graph. Pickled, the graph is its stable text, which needs
+    no other file to be read again (a spec's imports may have changed by then)."""
+
+    source: Source
+    graph: Graph
+
+    def again(self) -> Graph:
+        """The graph."""
+        return self.graph
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from archdsl.graph.text import print_graph
+
+        return _kept, (self.source.text, self.source.name, print_graph(self.graph))
+
+
+def _kept(text: str, name: str, graph: str) -> Kept:
+    from archdsl.graph.text import read_graph
+
+    return Kept(Source(text, name), read_graph(graph))
 
 
 def _read(path: Path, name: str) -> Source:
