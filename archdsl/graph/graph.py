@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,6 +54,11 @@ class Graph:
     def readers(self, index: int) -> tuple[int, ...]:
         """The nodes that read any result of a node, in program order, once for each time that they read it."""
         return self._readers[index]
+
+    @cached_property
+    def applications(self) -> Counter[str]:
+        """How many nodes have each path: more than one where weights are shared."""
+        return Counter(node.path for node in self.nodes)
 
     def shape(self, value: Value) -> Shape:
         """The shape of a value, without its batch."""

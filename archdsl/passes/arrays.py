@@ -34,6 +34,13 @@ class Concat:
 
 
 @dataclass(frozen=True, slots=True)
+class Same:
+    """One of several entries that hold the same: a counter of steps, say."""
+
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """The slice `start` to `stop` of an axis."""
 
@@ -128,6 +135,7 @@ class Fresh:
 Expr = (
     Take
     | Concat
+    | Same
     | Part
     | Reshape
     | Permute
@@ -152,6 +160,8 @@ def sizes_of(expression: Expr) -> tuple[int, ...]:
             first = sizes_of(parts[0])
             total = sum(sizes_of(part)[axis] for part in parts)
             return (*first[:axis], total, *first[axis + 1 :])
+        case Same(parts=parts):
+            return sizes_of(parts[0])
         case Part(of=of, axis=axis, start=start, stop=stop):
             inner = sizes_of(of)
             return (*inner[:axis], stop - start, *inner[axis + 1 :])
@@ -179,6 +189,8 @@ def value_of(expression: Expr, old: Arrays) -> Array:
             return old[key]
         case Concat(parts=parts, axis=axis):
             return np.concatenate([value_of(part, old) for part in parts], axis)
+        case Same(parts=parts):
+            return value_of(parts[0], old)
         case Part(of=of, axis=axis, start=start, stop=stop):
             return value_of(of, old)[(slice(None),) * axis + (slice(start, stop),)]
         case Reshape(of=of, sizes=sizes):
@@ -220,7 +232,7 @@ def leaves(expression: Expr) -> Iterator[Take | Const | Fresh]:
     match expression:
         case Take() | Const() | Fresh():
             yield expression
-        case Concat(parts=parts) | Plus(parts=parts) | Times(parts=parts):
+        case Concat(parts=parts) | Same(parts=parts) | Plus(parts=parts) | Times(parts=parts):
             for part in parts:
                 yield from leaves(part)
         case MatMul(left=left, right=right):
@@ -235,7 +247,7 @@ def rearranges(expression: Expr) -> bool:
     match expression:
         case Take():
             return True
-        case Concat(parts=parts):
+        case Concat(parts=parts) | Same(parts=parts):
             return all(map(rearranges, parts))
         case Part() | Reshape() | Permute():
             return rearranges(expression.of)
@@ -254,6 +266,8 @@ def substitute(expression: Expr, entries: Mapping[str, Expr]) -> Expr:
             return entries.get(key, expression)
         case Concat(parts=parts, axis=axis):
             return Concat(tuple(map(inside, parts)), axis)
+        case Same(parts=parts):
+            return Same(tuple(map(inside, parts)))
         case Plus(parts=parts):
             return Plus(tuple(map(inside, parts)))
         case Times(parts=parts):
@@ -288,6 +302,8 @@ def written(expression: Expr) -> str:
             if len(parts) > 4:
                 shown.insert(2, "...")
             return f"concat({', '.join(shown)}; axis {axis})"
+        case Same(parts=parts):
+            return written(parts[0])
         case Part(of=of, axis=axis, start=start, stop=stop):
             return f"{written(of)}[{', '.join([':'] * axis + [f'{start}:{stop}'])}]"
         case Reshape(of=of, sizes=sizes):

@@ -11,7 +11,7 @@ from archdsl.graph import Graph
 from archdsl.graph.verify import IllegalGraph, verify
 from archdsl.passes.edit import Edit
 from archdsl.passes.plan import Plan, identity
-from archdsl.passes.rule import Keep, Match, Pass, pattern, sites
+from archdsl.passes.rule import Keep, Match, Pass, Pipeline, pattern, sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,11 @@ def fuel_of(graph: Graph) -> int:
 
 def run(graph: Graph, rewrite: Pass, fuel: int | None = None) -> Result:
     """The graph after a pass. Raises `BrokenPass`, which names the pass, if it breaks a law of graphs or runs on."""
+    left = fuel_of(graph) if fuel is None else fuel
+    if isinstance(rewrite, Pipeline):
+        return _turns(graph, rewrite, left)
     _verified(graph, rewrite, "before")
     plan, trace = identity(graph), list[Site]()
-    left = fuel_of(graph) if fuel is None else fuel
     while True:
         edit, done, kept = _round(graph, rewrite)
         trace += done
@@ -63,6 +65,21 @@ def run(graph: Graph, rewrite: Pass, fuel: int | None = None) -> Result:
         graph, step = edit.commit()
         plan = plan.then(step)
         _verified(graph, rewrite, "after")
+
+
+def _turns(graph: Graph, rewrite: Pipeline, left: int) -> Result:
+    """The passes of a pipeline in turn, until a whole turn rewrites nothing; what the last turn kept is told."""
+    plan, trace = identity(graph), list[Site]()
+    while True:
+        turn: list[Site] = []
+        for step in rewrite.passes():
+            result = run(graph, step, left)
+            graph, plan, left = result.graph, plan.then(result.plan), left - result.rewritten
+            turn += result.trace
+        done = [site for site in turn if site.outcome == "rewritten"]
+        trace += done
+        if not done:
+            return Result(graph, plan, (*trace, *turn))
 
 
 def pipeline(graph: Graph, rewrites: Iterable[Pass]) -> Result:

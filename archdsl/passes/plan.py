@@ -18,6 +18,7 @@ from archdsl.passes.arrays import (
     Part,
     Permute,
     Reshape,
+    Same,
     Take,
     leaves,
     rearranges,
@@ -163,6 +164,8 @@ def _invert(expression: Expr, source: Expr) -> list[tuple[str, Box, Expr]]:
                 found += _invert(part, Part(source, axis, start, start + size))
                 start += size
             return found
+        case Same(parts=parts):
+            return [item for part in parts for item in _invert(part, source)]
         case Reshape(of=of):
             return _invert(of, Reshape(source, sizes_of(of)))
         case Permute(of=of, order=order):

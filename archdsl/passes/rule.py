@@ -74,6 +74,15 @@ class Pass:
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Pipeline(Pass):
+    """A pass made of others, which run in turn until none of them finds a site."""
+
+    def passes(self) -> tuple[Pass, ...]:
+        """The passes, in the order of a turn."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
 class Element:
     """One argument of a pattern: the operations that it takes, and whether it takes any number of nodes."""

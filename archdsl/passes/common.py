@@ -1,0 +1,85 @@
+"""Questions that several passes ask of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import takewhile
+
+from archdsl.graph import Graph
+from archdsl.ir.program import Value
+from archdsl.ops import Conv, ConvTranspose
+from archdsl.passes.edit import Edit
+from archdsl.passes.rule import Match
+from archdsl.shapes import Shape
+
+
+def only_reader(graph: Graph, index: int) -> int | None:
+    """The one node that reads a node's results, or `None` if there are more, none, or it is an output of the net."""
+    readers = graph.readers(index)
+    if len(readers) != 1 or any(output.value.node == index for output in graph.outputs):
+        return None
+    return readers[0]
+
+
+def is_output(graph: Graph, index: int) -> bool:
+    """True if a result of the node is an output of the net."""
+    return any(output.value.node == index for output in graph.outputs)
+
+
+def is_shared(graph: Graph, match: Match[object]) -> bool:
+    """True if the weights of a node are applied in more than one place."""
+    return graph.applications[match.node.path] > 1
+
+
+def input_shape(graph: Graph, match: Match[object]) -> Shape:
+    """The shape of what a node reads first."""
+    return graph.shape(match.node.inputs[0])
+
+
+def geometry(graph: Graph, match: Match[Conv]) -> tuple[object, ...]:
+    """What must agree for two convolutions to be one: the window, and how the edges are filled."""
+    op = match.op
+    window = op.window(input_shape(graph, match))
+    return (window.kernel, window.stride, window.dilation, window.sides, op.padding_mode, op.bias, op.reparam)
+
+
+def is_pointwise(graph: Graph, match: Match[Conv] | Match[ConvTranspose]) -> bool:
+    """True for a 1x1 convolution without padding."""
+    window = match.op.window(input_shape(graph, match))
+    return all(size == 1 for size in window.kernel) and all(side == (0, 0) for side in window.sides)
+
+
+def joint_scope(graph: Graph, indices: Iterable[int]) -> int:
+    """The innermost scope that holds all these nodes."""
+    chains = []
+    for index in indices:
+        chain, scope = [], graph.nodes[index].scope
+        while True:
+            chain.append(scope)
+            parent = graph.scopes[scope].parent
+            if parent is None:
+                break
+            scope = parent
+        chains.append(chain[::-1])
+    shortest = min(map(len, chains))
+    depth = 0
+    while depth < shortest and len({chain[depth] for chain in chains}) == 1:
+        depth += 1
+    return chains[0][depth - 1]
+
+
+def joint_path(edit: Edit, indices: list[int], scope: int) -> str:
+    """A path for a node that takes the place of several: the level that they share, and the name that they share."""
+    nodes = edit.graph.nodes
+    level = edit.graph.scopes[scope].path
+    names = [nodes[index].path.rpartition(".")[2] for index in indices]
+    begins = "".join(
+        letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    )
+    name = names[0] if len(set(names)) == 1 else begins.rstrip("_-0123456789") or names[0]
+    return edit.free_path(f"{level}.{name}" if level else name)
+
+
+def values(match: Match[object]) -> tuple[Value, ...]:
+    """All results of a node."""
+    return tuple(Value(match.index, output) for output in range(len(match.node.outputs)))
