@@ -82,9 +82,8 @@ class Plan:
                 new[entry.key] = fresh[entry.key]
                 continue
             value = value_of(entry.expression, old)
-            new[entry.key] = np.ascontiguousarray(
-                value.astype(np.int64 if entry.dtype == "int64" else kind, copy=False)
-            )
+            dtype = np.int64 if entry.dtype == "int64" else kind
+            new[entry.key] = np.asarray(value, dtype, order="C")
         return new
 
     def apply_moments(self, old: Mapping[str, Array]) -> dict[str, Array]:
