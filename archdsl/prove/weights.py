@@ -1,0 +1,31 @@
+"""Random weights under which a wrong rewrite shows: nothing is zero, one, or as it was initialised."""
+
+from __future__ import annotations
+
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archdsl.graph import Graph
+
+
+def random_weights(graph: Graph, seed: int, dtype: Any = np.float64) -> dict[str, NDArray[Any]]:
+    """An array for each state_dict entry, in its order. Variances are log-uniform, so that a wrong `eps` shows."""
+    generator = np.random.default_rng(seed)
+    return {key: _draw(tensor.name, tensor.sizes, tensor.dtype, generator, dtype) for key, _, tensor in graph.state()}
+
+
+def _draw(name: str, sizes: tuple[int, ...], kind: str, generator: np.random.Generator, dtype: Any) -> NDArray[Any]:
+    if kind == "int64":
+        return np.asarray(3, np.int64).reshape(sizes)
+    if name == "running_var":
+        return np.exp(generator.uniform(np.log(1e-3), np.log(10.0), sizes)).astype(dtype)
+    if name == "running_mean":
+        return generator.normal(0, 0.5, sizes).astype(dtype)
+    if (name == "weight" and len(sizes) == 1) or name == "weight_g":
+        signs = generator.choice([-1.0, 1.0], sizes)
+        return np.asarray(generator.uniform(0.5, 1.5, sizes) * signs, dtype)
+    fan = max(1, prod(sizes[1:]))
+    return generator.normal(0, sqrt(2 / fan) if len(sizes) > 1 else 0.3, sizes).astype(dtype)
