@@ -70,6 +70,11 @@ def chain(builds: list[Build]) -> Chain:
     return Chain(tuple(folded))
 
 
+def chain_body(build: Chain) -> Body:
+    """The body of a class that is a chain: one module without a name of its own."""
+    return Body((Attribute("", build),), (Step((Ref(-1),), 1, ("",)),), 1, (Ref(0),))
+
+
 def leaf(graph: Graph, index: int, forms: Forms) -> Leaf:
     """The module of one node."""
     assert forms.module is not None, graph.nodes[index].path

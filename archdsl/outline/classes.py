@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archdsl.graph.graph import Graph
-from archdsl.outline.bodies import body, chain, has_setup, is_chain, leaf, shape, without
+from archdsl.outline.bodies import body, chain, chain_body, has_setup, is_chain, leaf, shape, without
 from archdsl.outline.holes import Hole, body_holes, build_shape
 from archdsl.outline.levels import Level, levels
 from archdsl.outline.model import Body, Build, Chain, Class, Describe, New, Outline, Parameter
@@ -52,7 +52,8 @@ class _Outliner:
             if inline is not None:
                 self.builds[id(level)] = inline
                 continue
-            made, chained = self._body(level), is_chain(self.graph, level, self.describe)
+            chained = is_chain(self.graph, level, self.describe)
+            made = chain_body(self._chain(level)) if chained else self._body(level)
             key = (level.block, shape(made, chained))
             groups.setdefault(key, _Group(made, chained)).members.append((level, made))
         self._class(_joined(groups))

@@ -82,7 +82,7 @@ class _Walk:
             for name in step.access[1:]:
                 assert isinstance(build, Holder)
                 build = dict(build.children)[name]
-            where = _join(path, ".".join(step.access)) if item.stateful else None
+            where = (_join(path, ".".join(step.access)) if item.name else path) if item.stateful else None
             values.append(self.module(build, where, given, now, step.outputs))
         return [read(ref) for ref in body.outputs]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from archdsl.graph.graph import Graph
 from archdsl.outline.call import REQUIRED, Call, Operand
-from archdsl.outline.holes import fill_body
-from archdsl.outline.model import Attribute, Build, Chain, Class, Holder, Leaf, New, Outline, Repeat
+from archdsl.outline.holes import call_holes, fill_body
+from archdsl.outline.model import Attribute, Build, Chain, Class, Expression, Holder, Leaf, New, Outline, Repeat
 from archdsl.targets.torch_forward import Forward, argument_text, expression_text, is_list, of_module
 from archdsl.targets.torch_init import NORM_OF, Shared
 from archdsl.targets.torch_names import attribute, hidden, hidden_in_container, variable
@@ -26,9 +26,28 @@ class _Writer:
     def __init__(self, outline: Outline, at: int, names: list[str], graph: Graph | None, shared: Shared) -> None:
         cls = outline.classes[at]
         self.outline, self.names, self.graph, self.shared = outline, names, graph, shared
-        self.cls: Class = replace(cls, body=fill_body(cls.body, iter(cls.holes)))
+        self.kept: dict[str, str] = {}  # parameters that forward needs, by name: the attributes that keep them
+        self.cls: Class = replace(cls, body=fill_body(cls.body, iter(self._holes(cls))))
         self.name = names[at]
         self.locals: dict[str, int] = {}
+
+    def _holes(self, cls: Class) -> list[Any]:
+        """The holes of a class; those of forward read parameters from `self`."""
+        last = sum(1 for step in cls.body.steps if step.call is not None for _ in call_holes(step.call))
+        holes = list(cls.holes)
+        for at in range(len(holes) - last, len(holes)):
+            if isinstance(holes[at], Expression):
+                holes[at] = replace(holes[at], parameter=f"self.{self._keep(cls, holes[at].parameter)}")
+        return holes
+
+    def _keep(self, cls: Class, name: str) -> str:
+        if name not in self.kept:
+            taken = {item.name for item in cls.body.attributes}
+            free = name if attribute(name) else f"{name}_"
+            while free in taken:
+                free += "_"
+            self.kept[name] = free
+        return self.kept[name]
 
     def lines(self) -> list[str]:
         """The whole class, preceded by those of its outputs."""
@@ -57,27 +76,27 @@ class _Writer:
 
     def _sequential(self) -> list[str]:
         """A chain's class: all children go to `nn.Sequential`."""
-        build = self.cls.body
+        build = self.cls.body.attributes[0].build
+        assert isinstance(build, Chain)
         items: list[Doc] = []
         before: list[str] = []
-        for step in build.steps:
-            assert step.access is not None
-            item = next(item for item in build.attributes if item.name == step.access[0])
-            if isinstance(item.build, Leaf) and item.build.setup:
-                name = self._local(step.word)
-                before += statement(f"{name} = ", self._build(item.build), BODY)
-                before += self._setup(item.build, name)
+        for child in build.children:
+            if isinstance(child, Leaf) and child.setup:
+                name = self._local(child.call.function.rpartition(".")[2].lower())
+                before += statement(f"{name} = ", self._build(child), BODY)
+                before += self._setup(child, name)
                 items.append(name)
             else:
-                items.append(self._build(item.build))
-        call = statement("", Brackets("super().__init__", tuple(_folded(items))), BODY)
+                items.append(self._build(child))
+        call = statement("", Brackets("super().__init__", tuple(items)), BODY)
         return [*definition("__init__", self._parameters(), "None", 4), *before, *call]
 
     def _init(self) -> list[str]:
         lines = [*definition("__init__", self._parameters(), "None", 4), " " * BODY + "super().__init__()"]
+        lines += [" " * BODY + f"self.{kept} = {name}" for name, kept in self.kept.items()]
         for item in self.cls.body.attributes:
             lines += self._attribute(item)
-        return [*lines, *self._common()] if self.cls.body.attributes else []
+        return [*lines, *self._common()] if self.cls.body.attributes or self.kept else []
 
     def _attribute(self, item: Attribute) -> list[str]:
         if item.optional:
@@ -149,8 +168,8 @@ class _Writer:
             of = f"{target}.{tensor}" if tensor else target
             if call.function == NORM_OF:
                 dim = literal(call.arguments[0].value)
-                norm = f"torch.linalg.vector_norm({target}.weight_v.data, dim={dim}, keepdim=True)"
-                lines += [" " * BODY + f"{of}.data = {norm}"]
+                norm = Brackets("torch.linalg.vector_norm", (f"{target}.weight_v.data", f"dim={dim}", "keepdim=True"))
+                lines += statement(f"{of}.data = ", norm, BODY)
             elif tensor == "bias" and leaf.call.function.startswith("nn.Conv"):
                 lines += [" " * BODY + f"if {of} is not None:", *_init_statement(call, of, BODY + 4)]
             else:
@@ -186,7 +205,7 @@ class _Writer:
             case New():
                 return self._new(build)
             case Chain():
-                return Brackets("nn.Sequential", tuple(_folded([self._build(child) for child in build.children])))
+                return Brackets("nn.Sequential", tuple(self._build(child) for child in build.children))
             case Repeat():
                 count = expression_text(build.count)
                 inner = Spread((self._build(build.child), f"for _ in range({count})"))
@@ -264,7 +283,9 @@ class _Writer:
         if not self._several() or self.graph is None:
             if len(results) == 1:
                 return statement("return ", results[0], BODY)
-            return statement("return ", Spread(tuple(_comma(doc, at + 1 < len(results)) for at, doc in enumerate(results))), BODY)
+            return statement(
+                "return ", Spread(tuple(_comma(doc, at + 1 < len(results)) for at, doc in enumerate(results))), BODY
+            )
         always = [doc for doc, output in zip(results, self.graph.outputs, strict=True) if not output.training]
         if len(always) == len(results):
             return statement("return ", Brackets(f"{self.name}Outputs", tuple(results)), BODY)
@@ -299,10 +320,6 @@ def _comma(doc: Doc, more: bool) -> Doc:
     return flat(doc) + "," if more else doc
 
 
-def _folded(items: list[Doc]) -> list[Doc]:
-    return items
-
-
 def _type(value: Any) -> str:
     if isinstance(value, tuple):
         return f"tuple[{', '.join(map(_type, value))}]" if value else "tuple[()]"
@@ -325,5 +342,3 @@ def _init_statement(call: Call, target: str, indent: int) -> list[str]:
         if doc is not None:
             items.append(doc if argument.positional else Marked(f"{argument.name}=", doc))
     return statement("", Brackets(call.function, tuple(items)), indent)
-
-
