@@ -10,8 +10,9 @@ from archdsl.diagnostics import CompileError, Diagnostic, Problem, UsageError, c
 from archdsl.graph import tokens
 from archdsl.graph.graph import Graph
 from archdsl.graph.tokens import NESTING, Reader, TextError
-from archdsl.graph.verify import NODES, faults
+from archdsl.graph.verify import faults
 from archdsl.ir.program import Node, Output, Program, Scope, Value
+from archdsl.limits import DEFAULT
 from archdsl.ops import INITIALIZERS, OPERATIONS, make
 from archdsl.ops.base import ArgumentError, Input, Learned, Op, Word
 from archdsl.shapes import Shape
@@ -143,6 +144,8 @@ def _read_fact(reader: Reader, draft: _Draft) -> None:
         name = reader.word()
         reader.need("=")
         draft.parameters.append((name, reader.literal()))
+    elif reader.have("declared") and "declared" not in draft.facts:
+        draft.facts["declared"] = _read_order(reader)
     elif reader.have("arch") and "name" not in draft.facts:
         draft.facts["name"] = reader.word()
         for key in ("source", "digest", "doc"):
@@ -151,6 +154,16 @@ def _read_fact(reader: Reader, draft: _Draft) -> None:
                 draft.facts[key] = reader.string()
     else:
         raise reader.error("expected one `arch` line, `set` or `output`")
+
+
+def _read_order(reader: Reader) -> tuple[int, ...]:
+    order = []
+    while reader.next.kind == "number":
+        number = reader.number()
+        if not isinstance(number, int):
+            raise reader.error("the order of declarations is of whole numbers")
+        order.append(number)
+    return tuple(order)
 
 
 def _read_scope(reader: Reader, scopes: list[Scope]) -> Scope:
@@ -193,8 +206,8 @@ def _pairs(reader: Reader, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _read_node(reader: Reader, index: int) -> Node:
-    if index >= NODES:
-        raise reader.error(f"a graph has at most {NODES} nodes")
+    if index >= DEFAULT.nodes:
+        raise reader.error(f"a graph has at most {DEFAULT.nodes} nodes")
     if reader.value() != (index, 0):
         raise TextError(f"operations are numbered in order: this is %{index}", 0)
     reader.need("=")

@@ -44,6 +44,8 @@ def _lines(program: Program) -> Iterator[str]:
         yield f"%{index} = {_node_text(node)}"
     for rest in range(shown, len(program.scopes)):
         yield _scope_line(rest, program.scopes)
+    if program.declared:
+        yield f"declared {' '.join(map(str, program.declared))}"
     for output in program.outputs:
         training = " training" if output.training else ""
         yield f"output {tokens.name(output.name)} = {_value(output.value)}{training}"

@@ -74,7 +74,7 @@ def literal(value: Any) -> str:
         case str():
             return text(value)
         case tuple():
-            plain = len(value) > 1 and all(type(item) is int and item >= 0 for item in value)
+            plain = 1 < len(value) <= 5 and all(type(item) is int and item >= 0 for item in value)
             return "x".join(map(str, value)) if plain else f"[{', '.join(map(literal, value))}]"
     raise TypeError(f"no literal: {value!r}")
 

@@ -9,12 +9,10 @@ from math import prod
 from archdsl.diagnostics import ArchdslError, quote
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Node, Scope, Value
+from archdsl.limits import DEFAULT, Limits
 from archdsl.ops.base import Input, Op, ShapeError, Tensor
 from archdsl.shapes import Shape
 
-NODES = 1_000_000
-ELEMENTS = 2**31  # of one tensor
-PARAMETERS = 2**33
 SHOWN = 20  # faults that one error tells
 KINDS = frozenset({"arch", "level", "block", "role", "branches", "branch", "residual", "skip", "iteration", "shared"})
 
@@ -32,7 +30,7 @@ class Fault:
         return (place if self.scope is None else f"scope {self.scope}: ") + self.message
 
 
-class IllegalGraph(ArchdslError):
+class IllegalGraph(ArchdslError):  # noqa: N818 - what a pass made, in the words of those who read it
     """A graph that breaks its own laws: never a user's mistake, save in a text that was written by hand."""
 
     def __init__(self, graph: Graph, faults: tuple[Fault, ...]) -> None:
@@ -43,27 +41,27 @@ class IllegalGraph(ArchdslError):
         super().__init__("\n".join([f"the graph `{quote(graph.name)}` is illegal", *(f"  {line}" for line in shown)]))
 
 
-def verify(graph: Graph) -> None:
-    """Returns for a legal graph. Raises `IllegalGraph` with every fault that it finds, in the order of the nodes."""
-    found = tuple(faults(graph))
+def verify(graph: Graph, limits: Limits = DEFAULT) -> None:
+    """Returns for a legal graph within the limits. Raises `IllegalGraph` with every fault, in the order of the nodes."""
+    found = tuple(faults(graph, limits))
     if found:
         raise IllegalGraph(graph, found)
 
 
-def faults(graph: Graph) -> Iterator[Fault]:
+def faults(graph: Graph, limits: Limits = DEFAULT) -> Iterator[Fault]:
     """Every broken law. Where indices are wrong nothing else is looked at, since all else reads through them."""
-    if len(graph.nodes) > NODES:
-        yield Fault(f"{len(graph.nodes)} nodes, and {NODES} is the limit")
+    if len(graph.nodes) > limits.nodes:
+        yield Fault(f"{len(graph.nodes)} nodes, and {limits.nodes} is the limit")
         return
-    broken = [*_scope_faults(graph), *_index_faults(graph), *_output_faults(graph)]
+    broken = [*_scope_faults(graph), *_index_faults(graph), *_order_faults(graph), *_output_faults(graph)]
     yield from broken
     if broken:
         return
-    broken = [*_shape_faults(graph)]
+    broken = [*_shape_faults(graph, limits)]
     yield from broken
     yield from _training_faults(graph)
     if not broken:
-        yield from _path_faults(graph)
+        yield from _path_faults(graph, limits)
 
 
 def _scope_faults(graph: Graph) -> Iterator[Fault]:
@@ -115,6 +113,12 @@ def _index_faults(graph: Graph) -> Iterator[Fault]:
                 yield Fault(f"it reads output {value.output} of node {value.node}, which has none", index)
 
 
+def _order_faults(graph: Graph) -> Iterator[Fault]:
+    declared = graph.program.declared
+    if declared and sorted(declared) != list(range(len(graph.nodes))):
+        yield Fault("the order of its declarations does not name every node once")
+
+
 def _output_faults(graph: Graph) -> Iterator[Fault]:
     if not any(not output.training for output in graph.outputs):
         yield Fault("it has no output in inference")
@@ -132,9 +136,9 @@ def _exists(graph: Graph, value: Value) -> bool:
     return 0 <= value.node < len(graph.nodes) and 0 <= value.output < len(graph.nodes[value.node].outputs)
 
 
-def _shape_faults(graph: Graph) -> Iterator[Fault]:
+def _shape_faults(graph: Graph, limits: Limits) -> Iterator[Fault]:
     for index, node in enumerate(graph.nodes):
-        message = _arity_fault(node.op, len(node.inputs)) or _shape_fault(node, graph.program.shapes_in(node))
+        message = _arity_fault(node.op, len(node.inputs)) or _shape_fault(node, graph.program.shapes_in(node), limits)
         if message:
             yield Fault(message, index)
 
@@ -144,15 +148,15 @@ def _arity_fault(op: Op, count: int) -> str | None:
     return None if fits else f"`{op.word}` takes {op.takes} and reads {count} values"
 
 
-def _shape_fault(node: Node, inputs: tuple[Shape, ...]) -> str | None:
+def _shape_fault(node: Node, inputs: tuple[Shape, ...], limits: Limits) -> str | None:
     try:
         outputs = node.op.outputs(*inputs)
     except ShapeError as error:
         return f"`{node.op.word}`: {error.message}"
     if outputs != node.outputs:
         return f"it says {_shown(node.outputs)} where `{node.op.word}` makes {_shown(outputs)}"
-    if any(shape.elements > ELEMENTS for shape in outputs):
-        return f"a value of {_shown(outputs)} has more than {ELEMENTS} elements"
+    if any(shape.elements > limits.elements for shape in outputs):
+        return f"a value of {_shown(outputs)} has more than {limits.elements} elements"
     return None
 
 
@@ -166,7 +170,7 @@ def _training_faults(graph: Graph) -> Iterator[Fault]:
             yield Fault("it is computed in inference and reads a value of training only", index)
 
 
-def _path_faults(graph: Graph) -> Iterator[Fault]:
+def _path_faults(graph: Graph, limits: Limits) -> Iterator[Fault]:
     first: dict[str, tuple[Op, tuple[Tensor, ...]]] = {}
     keys: dict[str, str] = {}
     total = 0
@@ -183,7 +187,7 @@ def _path_faults(graph: Graph) -> Iterator[Fault]:
                 yield Fault(f"`{quote(key)}` is already a tensor of `{quote(keys[key])}`", index)
             size = prod(tensor.sizes)
             total += size if tensor.trainable else 0
-            if size > ELEMENTS:
-                yield Fault(f"`{quote(key)}` has {size} elements, and {ELEMENTS} is the limit", index)
-    if total > PARAMETERS:
-        yield Fault(f"{total} parameters, and {PARAMETERS} is the limit")
+            if size > limits.elements:
+                yield Fault(f"`{quote(key)}` has {size} elements, and {limits.elements} is the limit", index)
+    if total > limits.params:
+        yield Fault(f"{total} parameters, and {limits.params} is the limit")
