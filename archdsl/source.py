@@ -69,6 +69,10 @@ class Span:
         line, column = self.source.position(self.start)
         return f"{line}:{column}"
 
+    def seen_from(self, reader: Span | None) -> str:
+        """The place in a note of a diagnostic at `reader`: with the file's name where it is another file."""
+        return self.place if reader is not None and reader.source is self.source else self.location
+
     def to(self, other: Span) -> Span:
         """From the start of this span to the end of the other."""
         return Span(self.source, self.start, max(self.end, other.end))

@@ -288,7 +288,9 @@ def _same_kind(old: Any, new: Any) -> bool:
 
 
 def _sorted(problems: list[Diagnostic]) -> list[Diagnostic]:
-    unique = {(item.code, item.span, item.message): item for item in problems}
+    unique: dict[tuple[str, Span | None, str], Diagnostic] = {}
+    for problem in problems:
+        unique.setdefault((problem.code, problem.span, problem.message), problem)
     return sorted(
         unique.values(),
         key=lambda item: (item.span.source.name, item.span.start) if item.span else ("", 0),

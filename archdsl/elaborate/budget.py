@@ -2,96 +2,204 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Final
+
 from archdsl.elaborate.environment import Env
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.functions import is_whole
+from archdsl.elaborate.modules import Imported
+from archdsl.elaborate.values import BlockValue, LayerValue
+from archdsl.ops import OPERATIONS
+from archdsl.ops.base import Op, Word
 from archdsl.syntax import tree
 
 HUGE = 10**30
+VISITS = 20_000  # bodies of blocks that are looked into; those beyond count as empty
+DEEP = 64
+
+Count = tuple[int, int]  # nodes, statements
+
+
+class _Unknown:
+    """A name whose value is not known before it runs."""
+
+
+UNKNOWN: Final = _Unknown()
 
 
 class Least:
-    """Lower bounds of the nodes and the steps of statements: loops whose count is known now multiply."""
+    """Lower bounds of the nodes and the steps of statements: loops whose count is known now multiply, and blocks are
+    looked into, each once for each set of known arguments."""
 
-    def __init__(self, evaluate: object) -> None:
+    def __init__(self, evaluate: Callable[[tree.Expr, Env], Any]) -> None:
         self.evaluate = evaluate
+        self._blocks: dict[Any, Count] = {}
+        self._inside: list[int] = []
+        self._visits = 0
 
-    def of(self, body: tree.Body, env: Env) -> tuple[int, int]:
-        """At least so many nodes, and so many statements, whatever the conditions turn out to be."""
-        nodes = steps = 0
+    def of(self, body: tree.Body, env: Env) -> Count:
+        """At least so many nodes, and so many statements, whatever the unknown conditions turn out to be."""
+        frame, nodes, steps = env.inner(), 0, 0
         for statement in body.statements:
-            more, turns = self._statement(statement, env)
+            more, turns = self.statement(statement, frame)
             nodes, steps = min(HUGE, nodes + more), min(HUGE, steps + 1 + turns)
         return nodes, steps
 
-    def _statement(self, statement: tree.Statement, env: Env) -> tuple[int, int]:
+    def statement(self, statement: tree.Statement, env: Env) -> Count:
+        """The same of one statement; a `let` binds what it can be known to."""
         match statement:
             case tree.Repeat():
-                count = self.count(statement.count, env)
+                return self._times(self.count(statement.count, env), statement.body, env)
             case tree.For():
-                count = self.length(statement.iterable, env)
-            case tree.If(otherwise=tree.Body() as otherwise):
-                first, second = self.of(statement.body, env), self.of(otherwise, env)
-                return min(first[0], second[0]), min(first[1], second[1])
+                return self._times(self.length(statement.iterable, env), statement.body, env)
+            case tree.If():
+                return self._if(statement, env)
             case tree.Chain():
                 parts = [self._link(link, env) for link in statement.links]
-                return sum(part[0] for part in parts), sum(part[1] for part in parts)
-            case _:
-                return 0, 0
-        nodes, steps = self.of(statement.body, env)
+                return min(HUGE, sum(part[0] for part in parts)), min(HUGE, sum(part[1] for part in parts))
+            case tree.Let(names=(name,)):
+                env.names[name.name] = self._known(statement.value, env)
+        return 0, 0
+
+    def _times(self, count: int, body: tree.Body, env: Env) -> Count:
+        if not count:
+            return 0, 0
+        nodes, steps = self.of(body, env)
         return min(HUGE, count * nodes), min(HUGE, count * (steps + 1))
 
-    def _link(self, link: tree.Link, env: Env) -> tuple[int, int]:
+    def _if(self, statement: tree.If, env: Env) -> Count:
+        condition = self._known(statement.condition, env)
+        otherwise = statement.otherwise
+        if condition is True:
+            return self.of(statement.body, env)
+        if otherwise is None:
+            return 0, 0
+        second = self._if(otherwise, env) if isinstance(otherwise, tree.If) else self.of(otherwise, env)
+        if condition is False:
+            return second
+        first = self.of(statement.body, env)
+        return min(first[0], second[0]), min(first[1], second[1])
+
+    def _link(self, link: tree.Link, env: Env) -> Count:
         match link:
             case tree.Scope() | tree.Branches():
                 return self.of(link.body, env)
-            case tree.Residual(condition=None):
+            case tree.Residual():
                 nodes, steps = self.of(link.body, env)
-                return nodes + 1, steps
+                return nodes + (link.condition is None), steps
             case tree.Role():
                 return self._link(link.target, env)
             case tree.Layer():
-                # A variable may hold `none` or an empty block, so only what the language names is certain.
-                return (0, 0) if env.find(link.placed.name.name)[0] else self._placed(link.placed, env)
+                return self._placed(link.placed, env)
             case _:
                 return 0, 0
 
-    @staticmethod
-    def _placed(placed: tree.Placed, env: Env) -> tuple[int, int]:
-        return (0, 0) if placed.name.name in env.module.names else (1, 1)
+    def _placed(self, placed: tree.Placed, env: Env) -> Count:
+        """A layer; what a name stands for that is not known yet may be `none` or an empty block."""
+        name = placed.name.name
+        known, value = env.find(name)
+        if not known:
+            value = _of_module(name, env)
+        if not isinstance(value, LayerValue):
+            return 0, 0
+        if isinstance(value.target, BlockValue):
+            return self._block(value, value.target, placed, env)
+        # A merge of one value is that value.
+        return (0 if issubclass(value.target, Op) and value.target.takes == "list" else 1), 1
+
+    def _block(self, layer: LayerValue, block: BlockValue, placed: tree.Placed, env: Env) -> Count:
+        inside = id(block.declaration)
+        if inside in self._inside or len(self._inside) >= DEEP:
+            return 0, 0
+        values = self._arguments(layer, placed, env)
+        key = (inside, tuple((name, _key(value)) for name, value in values.items()))
+        found = self._blocks.get(key)
+        if found is not None:
+            return found
+        self._visits += 1
+        if self._visits > VISITS:
+            return 0, 0
+        frame = Env(block.module, names=values)
+        for parameter in block.declaration.parameters:
+            if parameter.name.name not in values:
+                given = UNKNOWN if parameter.default is None else self._known(parameter.default, frame)
+                values[parameter.name.name] = given
+        self._inside.append(inside)
+        found = self._blocks[key] = self.of(block.declaration.body, frame)
+        self._inside.pop()
+        return found
+
+    def _arguments(self, layer: LayerValue, placed: tree.Placed, env: Env) -> dict[str, Any]:
+        """The parameters of a block that are bound here, as far as they are known."""
+        bound = {**dict(layer.defaults), **env.default_arguments(placed.name.name)}
+        values = {name: item.value for name, item in bound.items()}
+        fixed = {name: item.value for name, item in layer.bound}
+        for item in placed.arguments:
+            free = (name for name in layer.parameters() if name not in fixed)
+            name = item.name.name if item.name is not None else next(free, None)
+            if name is not None:
+                fixed[name] = self._known(item.value, env)
+        return {**values, **fixed}
 
     def count(self, expression: tree.Expr, env: Env) -> int:
         """The value of a count that can be known now, else 0."""
         value = self._known(expression, env)
-        return value if is_whole(value) and isinstance(value, int) and value > 0 else 0
+        return int(value) if is_whole(value) and value > 0 else 0
 
     def length(self, expression: tree.Expr, env: Env) -> int:
         """The length of a list that can be known now, else 0."""
+        if isinstance(expression, tree.ListOf):
+            return len(expression.items)
+        if isinstance(expression, tree.Call) and isinstance(expression.function, tree.Name):
+            if expression.function.name == "range" and len(expression.arguments) == 1:
+                return self.count(expression.arguments[0].value, env)
+            return 0
         value = self._known(expression, env)
         return len(value) if isinstance(value, tuple) else 0
 
-    def _known(self, expression: tree.Expr, env: Env) -> object:
-        if isinstance(expression, tree.Number):
-            return expression.value
-        if isinstance(expression, tree.Name) and expression.name not in ("in", "here"):
-            known, value = env.find(expression.name)
-            return value if known else None
+    def _known(self, expression: tree.Expr, env: Env) -> Any:
+        """The value of an expression that is known now and takes no time, else `UNKNOWN`."""
+        if not _cheap(expression, env):
+            return UNKNOWN
         try:
-            return self.evaluate(expression, env) if _cheap(expression) else None  # type: ignore[operator]
+            return self.evaluate(expression, env)
         except Found:
-            return None
+            return UNKNOWN
 
 
-def _cheap(expression: tree.Expr) -> bool:
-    """True for arithmetic on numbers and variables: evaluating it has no effect and takes no time."""
+def _of_module(name: str, env: Env) -> Any:
+    entry = env.module.names.get(name)
+    if entry is None and name in OPERATIONS:
+        return LayerValue(OPERATIONS[name])
+    while isinstance(entry, Imported):
+        entry = entry.module.names.get(entry.name)
+    return entry
+
+
+def _cheap(expression: tree.Expr, env: Env) -> bool:
+    """True for arithmetic on literals, known variables and layers."""
     match expression:
-        case tree.Number():
+        case tree.Number() | tree.Bool() | tree.Size() | tree.Nothing():
             return True
+        case tree.Name(name="in" | "here"):
+            return False
         case tree.Name():
-            return expression.name not in ("in", "here")
+            known, value = env.find(expression.name)
+            return value is not UNKNOWN if known else _of_module(expression.name, env) is not None
         case tree.Binary():
-            return _cheap(expression.left) and _cheap(expression.right)
+            return _cheap(expression.left, env) and _cheap(expression.right, env)
         case tree.Unary():
-            return _cheap(expression.operand)
+            return _cheap(expression.operand, env)
         case _:
             return False
+
+
+def _key(value: Any) -> Any:
+    """A value as a part of a key: layers by what they are, what flows by nothing."""
+    if isinstance(value, tuple):
+        return tuple(map(_key, value))
+    if isinstance(value, LayerValue):
+        target = id(value.target.declaration) if isinstance(value.target, BlockValue) else value.target
+        return (target, tuple((name, _key(bound.value)) for name, bound in value.bound))
+    return value if value is None or isinstance(value, bool | int | float | str | Word) else "?"

@@ -84,8 +84,18 @@ def _sides(elaborator: Elaborator, condition: tree.Expr, env: Env) -> tuple[str,
     if not isinstance(condition, tree.Binary):
         return ()
     written = tree.Number | tree.Size | tree.Text | tree.Bool
-    sides = [side for side in (condition.left, condition.right) if not isinstance(side, written)]
-    return tuple(f"{side.span.text} is {shown(elaborator.expressions.value(side, env))}" for side in sides)
+    both = (condition.left, condition.right)
+    sized = any(isinstance(side, tree.Size) for side in both)
+    return tuple(
+        f"{side.span.text} is {_side(elaborator.expressions.value(side, env), sized)}"
+        for side in both
+        if not isinstance(side, written)
+    )
+
+
+def _side(value: Any, sized: bool) -> str:
+    """A value for a note; a list that is compared with a size as a size."""
+    return "x".join(map(str, value)) if sized and isinstance(value, tuple) and len(value) > 1 else shown(value)
 
 
 def reads_figures(node: Any) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Problem
-from archdsl.elaborate.environment import Env, Place, Stream
+from archdsl.elaborate.environment import CallSite, Env, Place, Stream
 from archdsl.elaborate.expressions import Expressions
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.problems import names, shapes, structure
@@ -18,7 +18,7 @@ from archdsl.ir import metrics
 from archdsl.ir.builder import Builder
 from archdsl.ir.program import Program, Value
 from archdsl.limits import Limits
-from archdsl.ops.base import Op, ShapeError
+from archdsl.ops.base import Input, Op, ShapeError
 from archdsl.source import Span
 from archdsl.syntax import tree
 
@@ -43,15 +43,17 @@ class Elaborator:
         self._levels: set[str] = {""}
         self._counters: dict[str, int] = {}
         self._steps = 0
+        self._turns = 0
 
     # --------------------------------------------------------------- mistakes
 
-    def record(self, problem: Problem, calls: tuple[str, ...] = ()) -> None:
+    def record(self, problem: Problem, calls: tuple[CallSite, ...] = ()) -> None:
         """Keeps a problem, once for each code and place, with the calls that led to it."""
         diagnostic = problem.diagnostic()
         key = (diagnostic.code, diagnostic.span)
         if key not in self.problems:
-            self.problems[key] = replace(diagnostic, notes=(*diagnostic.notes, *reversed(calls)))
+            way = tuple(call.note(diagnostic.span) for call in reversed(calls))
+            self.problems[key] = replace(diagnostic, notes=(*diagnostic.notes, *way))
 
     @contextmanager
     def catching(self, env: Env) -> Iterator[None]:
@@ -70,6 +72,12 @@ class Elaborator:
         if self._steps > self.limits.steps:
             raise Found(structure.TooManySteps(span, "too many loops and list items", self.limits.steps))
 
+    def turn(self, span: Span) -> None:
+        """Counts the turns of comprehensions. Raises `Found` when the budget is spent."""
+        self._turns += 1
+        if self._turns > self.limits.turns:
+            raise Found(structure.TooManySteps(span, "too many turns of comprehensions", self.limits.turns))
+
     # ----------------------------------------------------------- labels, paths
 
     def label(self, name: str, env: Env) -> Labelled | None:
@@ -82,9 +90,15 @@ class Elaborator:
             path = f"{level}.{name}" if level else name
             if path in self._labels:
                 return Labelled(path, self._labels[path])
+            if any(self._labels.get(above) is POISON for above in _levels_above(path, level)):
+                return Labelled(path, POISON)
             if level == root or not level:
                 return None
             level = level.rpartition(".")[0]
+
+    def is_label(self, name: str) -> bool:
+        """True if a layer of any block has this label at its own level."""
+        return any(path.rpartition(".")[2] == name for path in self._labels)
 
     def label_at(self, path: str) -> Labelled | None:
         """The label at an absolute path."""
@@ -98,6 +112,14 @@ class Elaborator:
     def set_label(self, path: str, flow: Flow) -> None:
         """Names what came out at a path."""
         self._labels[path] = flow
+
+    def spoil_label(self, label: tree.Label | None, place: Place) -> None:
+        """Names poison, so that readers of a layer that failed are not mistaken too."""
+        if isinstance(label, tree.Text) and label.plain is None:
+            return
+        name = label.name if isinstance(label, tree.Ident) else label.plain if label is not None else None
+        if name:
+            self._labels.setdefault(f"{place.path}.{name}" if place.path else name, POISON)
 
     def claim(self, place: Place, label: str | None, span: Span, *, level: bool, again: bool = False) -> str:
         """The absolute path of a new child: its label, or its position. Raises `Found` if the path is taken."""
@@ -163,8 +185,8 @@ class Elaborator:
         tensors = tuple(Tensor(value) for value in values)
         return tensors if op.word in ("split", "unstack") else tensors[0]
 
-    def origin(self, value: Value) -> str:
-        """Which layer gave a value its shape, for a note."""
+    def origin(self, value: Value, reader: Span) -> str:
+        """A value's shape and the layer that gave it, for a note of a diagnostic at `reader`."""
         nodes = self.builder.nodes
         shape, index = self.builder.shape(value), value.node
         while True:
@@ -174,19 +196,20 @@ class Elaborator:
                 break
             index = previous
         node = nodes[index]
-        where = f" at {node.span.place}" if node.span else ""
-        return f"{shape} comes from {node.path} ({node.op.word}){where}"
+        where = f" at {node.span.seen_from(reader)}" if node.span else ""
+        by = "the input" if isinstance(node.op, Input) else f"{node.path} ({node.op.word})"
+        return f"{shape} from {by}{where}"
 
     def merge_problem(self, error: ShapeError, layer: str, flow: tuple[Tensor, ...], span: Span) -> Problem:
         """A merge's shapes that do not fit, branch by branch."""
-        lines = tuple(f"branch {number}: {self.origin(part.value)}" for number, part in enumerate(flow[:8]))
+        lines = tuple(f"branch {number}: {self.origin(part.value, span)}" for number, part in enumerate(flow[:8]))
         return shapes.BranchShapes(span, layer, error.message, lines, error.hint)
 
-    def call_note(self, layer: LayerValue, span: Span, path: str) -> str:
-        """`in Bottleneck(64), called at 31:17, as layer1.0`."""
+    @staticmethod
+    def call_site(layer: LayerValue, span: Span, path: str) -> CallSite:
+        """A block's call with its arguments, for the notes of what is found inside."""
         given = ", ".join(shown(bound.value) for _, bound in layer.bound)
-        at = f", as {path}" if path else ""
-        return f"in {layer.name}({given}), called at {span.location}{at}"
+        return CallSite(f"{layer.name}({given})", span, path)
 
     # ---------------------------------------------------------------- figures
 
@@ -203,6 +226,14 @@ class Elaborator:
                 return metrics.depth(program, path)
             case _:
                 return program.shape(program.outputs[0].value).sizes
+
+
+def _levels_above(path: str, level: str) -> Iterator[str]:
+    """The prefixes of a path that are longer than a level."""
+    end = path.rfind(".")
+    while end > len(level):
+        yield path[:end]
+        end = path.rfind(".", 0, end)
 
 
 def stream_of(env: Env) -> Stream:

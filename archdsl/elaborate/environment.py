@@ -28,6 +28,20 @@ class Place:
     training: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """A block that was entered on the way: as written, where, and at which path."""
+
+    layer: str
+    span: Span
+    path: str
+
+    def note(self, reader: Span | None) -> str:
+        """`in Bottleneck(64), called at 31:17, as layer1.0`, for a diagnostic whose place is `reader`."""
+        at = f", as {self.path}" if self.path else ""
+        return f"in {self.layer}, called at {self.span.seen_from(reader)}{at}"
+
+
 @dataclass(slots=True)
 class Stream:
     """What flows through the body of one block or arch: the value that entered, the current one, and the way here."""
@@ -37,7 +51,7 @@ class Stream:
     here: Flow | None
     path: str = ""  # the level that the current statement stands in
     arch: bool = False  # the body of the arch itself
-    calls: tuple[str, ...] = ()  # the blocks around this one, innermost last, as notes
+    calls: tuple[CallSite, ...] = ()  # the blocks around this one, innermost last
     entering: tuple[tree.Node, ...] = ()  # their declarations
     order: float | None = None  # where shared weights stand among the declarations
     again: bool = False  # a further application of shared weights

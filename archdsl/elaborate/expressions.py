@@ -80,7 +80,7 @@ class Expressions:
             return Word(name)
         labels = self.elaborator.labels_in_sight(env) if env.reading else ()
         known = (*env.visible(), *labels, *OPERATIONS, *INITIALIZERS, *functions.FUNCTIONS, *WORDS)
-        raise Found(names.UnknownName(span, name, known))
+        raise Found(names.UnknownName(span, name, known, env.reading and self.elaborator.is_label(name)))
 
     def of_module(self, module: Module, name: str, span: Span, env: Env | None = None) -> Any:
         """A name of a file: what is pending is evaluated now, in that file."""
@@ -193,7 +193,7 @@ class Expressions:
 
         def visit(depth: int, frame: Env) -> None:
             if depth == len(expression.generators):
-                self.elaborator.step(expression.span)
+                self.elaborator.turn(expression.span)
                 wanted = expression.condition is None or self.condition(expression.condition, frame)
                 if wanted is True:
                     items.append(self.value(expression.item, frame))
@@ -278,6 +278,8 @@ class Expressions:
             if name in ("params", "macs", "depth"):
                 return self.elaborator.figure(name, value.path)
         flow = flow_of(value)
+        if flow is POISON:
+            return POISON
         if isinstance(flow, Tensor) and name in OF_VALUES[:7]:
             return self._size_of(flow, expression)
         known = OF_VALUES if isinstance(value, Labelled) else OF_VALUES[:7] if isinstance(flow, Tensor) else ()

@@ -29,6 +29,7 @@ from archdsl.elaborate.values import (
 )
 from archdsl.ops import Add
 from archdsl.ops.base import Input, ShapeError
+from archdsl.shapes import Shape
 from archdsl.source import Span
 from archdsl.syntax import tree
 
@@ -67,19 +68,25 @@ class Flows:
             case tree.Require():
                 claims.require(self.elaborator, statement, env)
             case tree.Expect():
-                self._in_arch("expect", statement.span, env, place)
                 self.expects.append((statement, env))
             case tree.Input():
-                self._input(statement, env, place)
+                try:
+                    self._input(statement, env, place)
+                except Found:
+                    self._spoil_input(statement, env)
+                    raise
             case tree.Output():
-                self._in_arch("output", statement.span, env, place)
                 if self.outputs is not None:
                     raise Found(structure.SecondOutput(statement.span))
                 self.outputs = (statement, env)
             case tree.Defaults():
                 self.defaults(statement, env)
             case tree.Param():
-                self.layers.learned(statement, env, place)
+                try:
+                    self.layers.learned(statement, env, place)
+                except Found:
+                    self.elaborator.spoil_label(statement.label, place)
+                    raise
             case tree.Shared():
                 self._shared(statement, env, place)
             case tree.Aux():
@@ -126,6 +133,17 @@ class Flows:
             raise Found(arguments.WrongKind(expression.span, "a whole number that is not negative", kind))
         return int(value)
 
+    def afford(self, declaration: tree.Block | tree.Arch, env: Env) -> None:
+        """Counts what an arch expands to before it runs. Raises `Found` at the first statement that is too much."""
+        limits, frame, nodes, steps = self.elaborator.limits, env.inner(), 0, 0
+        for statement in declaration.body.statements:
+            more, turns = self.least.statement(statement, frame)
+            nodes, steps = nodes + more, steps + turns + 1
+            if nodes > limits.nodes:
+                raise Found(structure.TooManyNodes(statement.span, nodes, limits.nodes))
+            if steps > limits.steps:
+                raise Found(structure.TooManySteps(statement.span, "too many statements would run", limits.steps))
+
     def _afford(self, statement: tree.Repeat | tree.For, turns: int, env: Env) -> None:
         """Counts what a loop makes before it runs."""
         limits = self.elaborator.limits
@@ -156,18 +174,19 @@ class Flows:
             given: dict[str, Bound] = {name: bound for name, bound in value.bound if name not in known}
             target[placed.name.name] = {**target.get(placed.name.name, {}), **given}
 
-    def _in_arch(self, word: str, span: Span, env: Env, place: Place) -> None:
-        if not stream_of(env).arch or place.scope != 0:
-            raise Found(structure.OnlyInArch(span, word))
-
     def _input(self, statement: tree.Input, env: Env, place: Place) -> None:
-        self._in_arch("input", statement.span, env, place)
         builder, stream = self.elaborator.builder, stream_of(env)
         if any(not isinstance(node.op, Input) for node in builder.nodes):
             raise Found(structure.InputAfterLayer(statement.span))
         unnamed = next((item for item in (*self.inputs, statement) if item.name is None), None)
         self.inputs.append(statement)
-        sizes = self.expressions.value(statement.size, env)
+        try:
+            sizes = self.expressions.value(statement.size, env)
+        except Found as found:
+            if isinstance(found.problem, arguments.UnboundSymbol):
+                problem = found.problem
+                raise Found(arguments.UnboundSymbol(problem.span, problem.name, of_input=True)) from None
+            raise
         if not isinstance(sizes, tuple) or not 1 <= len(sizes) <= 4 or not all(is_whole(s) and s > 0 for s in sizes):
             raise Found(structure.WrongSize(statement.size.span, "this" if sizes is POISON else kind_of(sizes)))
         if unnamed is not None and len(self.inputs) > 1:
@@ -181,6 +200,14 @@ class Flows:
         before = stream.entered
         entered: Flow = flow if before is None else (*(before if isinstance(before, tuple) else (before,)), flow)
         stream.entered = stream.here = entered
+
+    @staticmethod
+    def _spoil_input(statement: tree.Input, env: Env) -> None:
+        """Poison in the place of an input that is wrong, so that its readers are not mistaken too."""
+        stream = stream_of(env)
+        stream.entered = POISON
+        if statement.name is not None and not env.find(statement.name.name)[0]:
+            env.names[statement.name.name] = POISON
 
     def _shared(self, statement: tree.Shared, env: Env, place: Place) -> None:
         layer = self.expressions.layer(statement.placed, env)
@@ -220,7 +247,12 @@ class Flows:
         if flow is None:
             raise Found(shapes.NothingFlows(chain.span))
         idents = tuple(target.name for target in chain.targets)
-        for target, value in zip(chain.targets, self.expressions.apart(idents, flow, env), strict=True):
+        try:
+            values = self.expressions.apart(idents, flow, env)
+        except Found as found:
+            self.elaborator.record(found.problem, stream_of(env).calls)
+            values = (POISON,) * len(idents)
+        for target, value in zip(chain.targets, values, strict=True):
             if not target.indices:
                 env.bind(target.name, value)
                 continue
@@ -245,7 +277,11 @@ class Flows:
             case tree.From():
                 return self._from(link, env)
             case tree.Layer():
-                return self.layers.place(link, env, place, role)
+                try:
+                    return self.layers.place(link, env, place, role)
+                except Found:
+                    self.elaborator.spoil_label(link.label, place)
+                    raise
             case tree.Scope():
                 return self._scope(link, env, place, role)
             case tree.Role(role="skip"):
@@ -263,7 +299,7 @@ class Flows:
         value = self.expressions.value(link.value, env.inner(reading=True))
         flow = flow_of(value)
         if flow is None:
-            raise Found(names.NotAFlow(link.value.span, kind_of(value)))
+            raise Found(_not_a_flow(link.value, value))
         return flow
 
     def _scope(self, scope: tree.Scope, env: Env, place: Place, role: str | None) -> Flow | None:
@@ -360,7 +396,8 @@ class Flows:
             skip = stream.here
         if body is POISON or skip is POISON:
             return POISON
-        span = link.skip.span if link.skip is not None else link.span
+        word = Span(link.span.source, link.span.start, link.span.start + len("residual"))
+        span = link.skip.span if link.skip is not None else word
         for side_flow in (body, skip):
             if not isinstance(side_flow, Tensor):
                 raise Found(shapes.ListForOne(span, "add", len(side_flow) if isinstance(side_flow, tuple) else 0))
@@ -378,13 +415,28 @@ class Flows:
         """The two sides of a residual, and what would make them one shape."""
         elaborator = self.elaborator
         ends, carries = (elaborator.builder.shape(side.value) for side in (body, skip))
-        origins = (elaborator.origin(body.value), elaborator.origin(skip.value))
-        hint = "make the two sides the same shape"
-        if ends.rank == carries.rank == 3:
-            stride = max(1, carries.sizes[1] // max(1, ends.sizes[1]))
-            stride_text = f", stride={stride}" if stride > 1 else ""
-            hint = f"project the skip:  skip downsample {{ conv({ends.sizes[0]}, 1x1{stride_text}) -> batchnorm }}"
-        return shapes.ResidualShapes(span, str(ends), str(carries), origins, hint)
+        origins = (elaborator.origin(body.value, span), elaborator.origin(skip.value, span))
+        return shapes.ResidualShapes(span, str(carries), origins, _projection(ends, carries))
+
+
+def _projection(ends: Shape, carries: Shape) -> str:
+    """The shortcut that makes one shape the other, where a strided 1x1 convolution does."""
+    if ends.rank == carries.rank == 3:
+        stride = max(1, -(-carries.sizes[1] // ends.sizes[1]))
+        if all(-(-size // stride) == wanted for size, wanted in zip(carries.spatial, ends.spatial, strict=True)):
+            strided = f", stride={stride}" if stride > 1 else ""
+            return f"project the skip:  skip downsample {{ conv({ends.sizes[0]}, 1x1{strided}) -> batchnorm }}"
+    return "make the two sides the same shape"
+
+
+def _not_a_flow(expression: tree.Expr, value: Any) -> names.NotAFlow:
+    """What does not flow: of a list that is written out, its first such item."""
+    if isinstance(expression, tree.ListOf) and isinstance(value, tuple):
+        for node, item in zip(expression.items, value, strict=True):
+            if flow_of(item) is None:
+                return _not_a_flow(node, item)
+    template = isinstance(expression, tree.Text) and expression.plain is None
+    return names.NotAFlow(expression.span, kind_of(value), template)
 
 
 __all__ = ["Flows", "Labelled"]

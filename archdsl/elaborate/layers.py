@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl.elaborate.elaborator import Elaborator, stream_of
-from archdsl.elaborate.environment import Env, Place, Stream
+from archdsl.elaborate.environment import Env, Place, Stream, taken
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.functions import is_whole
 from archdsl.elaborate.problems import arguments, names, shapes, structure
@@ -17,9 +17,11 @@ from archdsl.elaborate.values import (
     Bound,
     Flow,
     LayerValue,
+    Poison,
     SharedValue,
     Tensor,
     kind_of,
+    shown,
 )
 from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word
 from archdsl.shapes import Shape
@@ -47,6 +49,9 @@ class Layers:
             return stream.here
         if layer is POISON or stream.here is POISON:
             self.elaborator.label_text(link.label, env)
+            self.elaborator.spoil_label(link.label, place)
+            if isinstance(layer, LayerValue):
+                self._complete(layer, link.placed.span)
             return POISON
         if stream.here is None:
             raise Found(shapes.NothingFlows(link.placed.span))
@@ -65,7 +70,7 @@ class Layers:
 
     def merge(self, layer: Any, placed: tree.Placed, env: Env, place: Place) -> Flow | None:
         """What flows on behind the merge of branches."""
-        if layer is POISON:
+        if isinstance(layer, Poison):
             return POISON
         if isinstance(layer, LayerValue) and not isinstance(layer.target, BlockValue):
             return self._operate(self.make(layer, placed.span), None, placed.span, placed, env, place)
@@ -74,13 +79,15 @@ class Layers:
     # -------------------------------------------------------------- operations
 
     def make(self, layer: LayerValue, span: Span) -> Any:
-        """The operation or initialiser with its arguments. Raises `Found` for what it does not accept."""
+        """The operation or initialiser with its arguments, or poison. Raises `Found` for what it does not accept."""
         target = layer.target
         assert not isinstance(target, BlockValue)
         values = {**dict(layer.defaults), **dict(layer.bound)}
         missing = tuple(name for name in target.required() if name not in values)
         if missing:
             raise Found(arguments.MissingArgument(span, target.word, missing))
+        if any(_spoilt(bound.value) for bound in values.values()):
+            return POISON
         plain = {name: self._plain(bound.value, bound.span) for name, bound in values.items()}
         key = (target, tuple((name, type(value), value) for name, value in sorted(plain.items())))
         made = self._made.get(key)
@@ -106,18 +113,22 @@ class Layers:
             return tuple(self._plain(item, span) for item in value)
         if value is None or isinstance(value, bool | int | float | str | Word):
             return value
-        if value is POISON:
-            raise Found(arguments.WrongKind(span, "a value", "spoilt by the mistake above"))
         raise Found(arguments.WrongKind(span, "a number, a list, a string or a word", kind_of(value)))
 
     def _operate(
-        self, op: Op, label: str | None, span: Span, placed: tree.Placed, env: Env, place: Place
+        self, op: Any, label: str | None, span: Span, placed: tree.Placed, env: Env, place: Place
     ) -> Flow | None:
         elaborator, stream = self.elaborator, stream_of(env)
         flow = stream.here
+        if isinstance(op, Poison):
+            if label not in (None, "_"):
+                elaborator.set_label(f"{place.path}.{label}" if place.path else str(label), POISON)
+            return POISON
         assert flow is not None
+        assert isinstance(op, Op)
         if op.takes == "list" and isinstance(flow, tuple) and len(flow) == 1 and not op.numbered and op.word != "stack":
-            return flow[0]
+            only: Flow = flow[0]
+            return only
         inputs = self._inputs(op, flow, placed.span)
         if inputs is None:
             return POISON
@@ -138,11 +149,11 @@ class Layers:
         try:
             return elaborator.add(op, values, path, place, span, stream.order)
         except ShapeError as error:
-            if op.takes == "list":
+            if op.takes == "list" and error.argument is None:
                 raise Found(elaborator.merge_problem(error, op.word, inputs, span)) from None
-            origins = tuple(elaborator.origin(value) for value in values)
-            shown = tuple(map(str, taken))
-            raise Found(shapes.ShapeRejected(span, op.word, error.message, shown, origins, error.hint)) from None
+            origins = tuple(elaborator.origin(value, span) for value in values)
+            sizes = tuple(map(str, taken))
+            raise Found(shapes.ShapeRejected(span, op.word, error.message, sizes, origins, error.hint)) from None
 
     def _same_weights(self, op: Op, taken: tuple[Shape, ...], path: str, span: Span) -> None:
         first = self._owners.setdefault(path, (op, taken))
@@ -178,17 +189,21 @@ class Layers:
             or not issubclass(value.target, Init)
         ):
             raise Found(arguments.NotAnInit(call.span, kind_of(value)))
-        init, sizes = self._init_and_shape(value, call, env)
-        whole = isinstance(sizes, tuple) and all(is_whole(size) and size > 0 for size in sizes)
-        if not whole:
-            raise Found(arguments.WrongKind(call.span, "a shape of positive whole numbers", kind_of(sizes)))
+        init, sizes, where = self._init_and_shape(value, call, env)
+        if init is POISON or _spoilt(sizes):
+            elaborator.spoil_label(statement.label, place)
+            return
+        if not isinstance(sizes, tuple):
+            raise Found(arguments.WrongKind(where, "a shape of positive whole numbers", kind_of(sizes)))
+        if not all(is_whole(size) and size > 0 for size in sizes):
+            raise Found(arguments.WrongKind(where, "a shape of positive whole numbers", shown(sizes)))
         label = elaborator.label_text(statement.label, env)
         path = elaborator.claim(place, label, statement.label.span, level=False, again=stream.again)
         op = Learned(init=init, sizes=sizes)
         elaborator.set_label(path, elaborator.add(op, (), path, place, statement.span, stream.order))
 
-    def _init_and_shape(self, value: LayerValue, call: tree.Placed, env: Env) -> tuple[Init, Any]:
-        """The initialiser of a `param` and its shape, which is the argument after the initialiser's own."""
+    def _init_and_shape(self, value: LayerValue, call: tree.Placed, env: Env) -> tuple[Any, Any, Span]:
+        """The initialiser of a `param` and its shape, which is the argument after the initialiser's own, and where."""
         named = {item.name.name: item for item in call.arguments if item.name is not None}
         if "shape" in named:
             rest, shape = tuple(item for item in call.arguments if item is not named["shape"]), named["shape"]
@@ -199,9 +214,7 @@ class Layers:
             shape = positional[-1]
             rest = tuple(item for item in call.arguments if item is not shape)
         sizes = self.expressions.value(shape.value, env)
-        init = self.make(self.expressions.bind(value, rest, env), call.span)
-        assert isinstance(init, Init)
-        return init, sizes
+        return self.make(self.expressions.bind(value, rest, env), call.span), sizes, shape.value.span
 
     # ------------------------------------------------------------------ blocks
 
@@ -255,15 +268,15 @@ class Layers:
         stream = Stream(path, entered, entered, path, env is None)
         stream.entering = (*entering, declaration)
         if env is not None:
-            stream.calls = (*calls, self.elaborator.call_note(layer, call, path))
+            stream.calls = (*calls, self.elaborator.call_site(layer, call, path))
         if around is not None:
             stream.order, stream.again = around.order, around.again
         frame = Env(block.module, stream)
         values = {**dict(layer.defaults), **dict(layer.bound)}
-        missing = tuple(p.name.name for p in declaration.parameters if p.default is None and p.name.name not in values)
-        if missing:
-            raise Found(arguments.MissingArgument(call, block.name, missing))
+        self._nothing_missing(block, values, call)
         for parameter in declaration.parameters:
+            if taken(parameter.name):
+                continue  # told already; in the body the name keeps its own meaning
             bound = values.get(parameter.name.name)
             if bound is not None:
                 value = bound.value
@@ -273,6 +286,20 @@ class Layers:
             frame.names[parameter.name.name] = value
             frame.spans[parameter.name.name] = parameter.name.span
         return frame
+
+    def _complete(self, layer: LayerValue, call: Span) -> None:
+        """Holds a layer's arguments where its input is spoilt. Raises `Found` for what it does not accept."""
+        if isinstance(layer.target, BlockValue):
+            self._nothing_missing(layer.target, {**dict(layer.defaults), **dict(layer.bound)}, call)
+        else:
+            self.make(layer, call)
+
+    @staticmethod
+    def _nothing_missing(block: BlockValue, values: dict[str, Bound], call: Span) -> None:
+        parameters = block.declaration.parameters
+        missing = tuple(item.name.name for item in parameters if item.default is None and item.name.name not in values)
+        if missing:
+            raise Found(arguments.MissingArgument(call, block.name, missing))
 
     def _apply_shared(self, shared: SharedValue, span: Span, env: Env, place: Place) -> Flow | None:
         """Another application of weights that `shared` declared: the same paths, the same weights."""
@@ -285,11 +312,11 @@ class Layers:
         try:
             target = shared.layer.target
             if not isinstance(target, BlockValue):
-                inputs = self._inputs(self.make(shared.layer, span), stream.here or POISON, span)
+                op = self.make(shared.layer, span)
+                inputs = None if op is POISON else self._inputs(op, stream.here or POISON, span)
                 if inputs is None:
                     return POISON
-                inner = replace(place, scope=shared.scope)
-                return self._add(self.make(shared.layer, span), inputs, shared.path, inner, span, env)
+                return self._add(op, inputs, shared.path, replace(place, scope=shared.scope), span, env)
             frame = self.frame(shared.layer, target, stream.here, shared.path, span, env)
             parent = elaborator.builder.scopes[shared.scope].path
             scope = elaborator.builder.scope(
@@ -310,6 +337,13 @@ class Layers:
 def plain_arguments(frame: Env) -> tuple[tuple[str, Any], ...]:
     """The parameters of a block as bound, without layers and values."""
     return tuple((name, _data(value)) for name, value in frame.names.items() if _is_data(value))
+
+
+def _spoilt(value: Any) -> bool:
+    """True if a value is poison or holds some."""
+    if isinstance(value, tuple):
+        return any(map(_spoilt, value))
+    return value is POISON
 
 
 def _data(value: Any) -> Any:

@@ -30,8 +30,9 @@ def run(
     stream = stream_of(env)
     for name, value in symbols.items():
         env.names[name] = value
+    flows.afford(declaration, env)
     flows.body(declaration.body, env, Place(0, ""))
-    if not flows.inputs:
+    if not flows.inputs and not any(item.code == shapes.NothingFlows.code for item in elaborator.problems.values()):
         raise Found(structure.NoInput(declaration.name.span, arch.name))
     if elaborator.problems or stream.here is None or stream.here is POISON:
         return None

@@ -44,10 +44,12 @@ class Frame:
 def problems(module: Module) -> list[Diagnostic]:
     """Diagnostics of all declarations of a file, in the order of the text."""
     found: list[Problem] = []
+    bodies = [item.body for item in module.file.declarations if isinstance(item, tree.Block | tree.Arch)]
+    labels = frozenset(label for body in bodies for label in _labels(body) or ())
     for declaration in module.file.declarations:
         match declaration:
             case tree.Block() | tree.Arch():
-                found += _Walk(module, declaration).problems()
+                found += _Walk(module, declaration, labels).problems()
             case tree.Let():
                 found += [problem for problem in map(taken, declaration.names) if problem]
         if isinstance(declaration, tree.Block | tree.BlockVariant | tree.Arch | tree.ArchVariant):
@@ -90,13 +92,14 @@ def _names(node: Any) -> set[str]:
 class _Walk:
     """A walk through one block or arch."""
 
-    def __init__(self, module: Module, declaration: tree.Block | tree.Arch) -> None:
+    def __init__(self, module: Module, declaration: tree.Block | tree.Arch, elsewhere: frozenset[str]) -> None:
         self.module = module
         self.declaration = declaration
         self.found: list[Problem] = []
         self.groups = 0
         self.all: list[Binding] = []
         self.labels = _labels(declaration.body)
+        self.elsewhere = elsewhere
         self.block = Frame(None)
 
     def problems(self) -> list[Problem]:
@@ -165,7 +168,7 @@ class _Walk:
                     self.link(link, frame)
                 self._targets(statement.targets, frame)
             case tree.Input():
-                self.expression(statement.size, frame)
+                self._symbols(statement.size, frame)
                 if statement.name is not None:
                     frame.bindings[statement.name.name] = Binding(statement.name, "input", 0, True)
             case tree.Shared():
@@ -186,6 +189,13 @@ class _Walk:
             case tree.Output():
                 for item in statement.items:
                     self.expression(item.value, frame, claims=True)
+
+    def _symbols(self, size: Any, frame: Frame) -> None:
+        """The capitals in an input's size are names of the arch from there on."""
+        self.expression(size, frame)
+        for dim in size.dims if isinstance(size, tree.Size) else ():
+            if isinstance(dim, str) and frame.find(dim) is None:
+                frame.bindings[dim] = Binding(tree.Ident(size.span, dim), "symbol", 0, True)
 
     def _loop(self, names: tuple[tree.Ident, ...], statement: tree.Repeat | tree.For, frame: Frame) -> None:
         inner = Frame(frame)
@@ -240,7 +250,9 @@ class _Walk:
         binding = frame.find(name.name)
         if binding is not None:
             binding.read = True
-        elif name.name not in self.module.names and name.name not in OPERATIONS and name.name not in INITIALIZERS:
+        elif name.name in WORDS or name.name in FUNCTIONS or name.name in INITIALIZERS:
+            pass  # where it is placed, the elaborator says what it is instead
+        elif name.name not in self.module.names and name.name not in OPERATIONS:
             blocks = tuple(self.module.names)
             self.found.append(UnknownLayer(name.span, name.name, (*_visible(frame), *blocks, *OPERATIONS)))
         for argument in placed.arguments:
@@ -283,7 +295,8 @@ class _Walk:
         known = {"in", "here", *self.module.names, *OPERATIONS, *INITIALIZERS, *FUNCTIONS, *WORDS}
         if node.name in known or self.labels is None or node.name in self.labels or (claims and node.name in METRICS):
             return
-        self.found.append(UnknownName(node.span, node.name, (*_visible(frame), *sorted(self.labels), *sorted(known))))
+        names = (*_visible(frame), *sorted(self.labels), *sorted(known))
+        self.found.append(UnknownName(node.span, node.name, names, node.name in self.elsewhere))
 
 
 def _visible(frame: Frame) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.program import Value
-from archdsl.ops.base import Described, Word
+from archdsl.ops.base import Described, Init, Word
 from archdsl.source import Span
 from archdsl.syntax import tree
 
@@ -133,6 +133,8 @@ def kind_of(value: Any) -> str:
         return f"the word `{value}`"
     if isinstance(value, tuple):
         return "a list"
+    if isinstance(value, LayerValue) and isinstance(value.target, type) and issubclass(value.target, Init):
+        return "an initialiser"
     if isinstance(value, LayerValue | SharedValue):
         return "a layer"
     if isinstance(value, Function):
@@ -151,9 +153,6 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, tuple):
-        sizes = len(value) > 1 and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
-        if sizes:
-            return "x".join(map(str, value))
         items = [shown(item) for item in value[:8]]
         return "[" + ", ".join(items) + (", ..." if len(value) > 8 else "") + "]"
     if isinstance(value, LayerValue):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.diagnostics import Diagnostic, Problem, did_you_mean, quote
+from archdsl.elaborate.problems.shapes import about
 from archdsl.source import Span
 
 
@@ -71,7 +72,7 @@ class BoundTwice(Problem):
     first: Span | None
 
     def diagnostic(self) -> Diagnostic:
-        notes = (f"it was bound at {self.first.location}",) if self.first else ()
+        notes = (f"it was bound at {self.first.seen_from(self.span)}",) if self.first else ()
         message = f"`{self.name}` of `{self.layer}` is bound already"
         return Diagnostic(self.code, message, self.span, "binds it again", notes)
 
@@ -89,7 +90,7 @@ class WrongArgument(Problem):
 
     def diagnostic(self) -> Diagnostic:
         return Diagnostic(
-            self.code, f"`{self.layer}`: {quote(self.message)}", self.span, "is not accepted", help=self.hint
+            self.code, about(self.layer, quote(self.message)), self.span, "is not accepted", help=self.hint
         )
 
 
@@ -187,10 +188,12 @@ class UnboundSymbol(Problem):
     rule = "A capital in an input size is a symbol; a build gives it a whole number."
     span: Span
     name: str
+    of_input: bool = False
 
     def diagnostic(self) -> Diagnostic:
-        message = f"the size `{self.name}` has no value in this build"
-        return Diagnostic(self.code, message, self.span, "is open", help=f"give it one: --set {self.name}=224")
+        message = f"the size `{self.name}` has no value"
+        fix = f"give it one: --set {self.name}=224" if self.of_input else f"bind it: let {self.name} = ..."
+        return Diagnostic(self.code, message, self.span, "is open", help=fix)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from archdsl.diagnostics import Diagnostic, Problem, did_you_mean, quote
 from archdsl.source import Span
+
+FOREIGN = re.compile(r"_?([123]d)?$")  # `Conv2d`, `BatchNorm2d`: the dimension that other libraries write
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,14 @@ class UnknownName(Problem):
     span: Span
     name: str
     known: tuple[str, ...]
+    elsewhere: bool = False
 
     def diagnostic(self) -> Diagnostic:
         message = f"nothing here is named `{quote(self.name)}`"
-        return Diagnostic(self.code, message, self.span, "is unknown", help=did_you_mean(self.name, self.known))
+        fix = did_you_mean(self.name, self.known)
+        if self.elsewhere:
+            fix = "a layer of another block has this label; blocks do not see it, so pass the value as an argument"
+        return Diagnostic(self.code, message, self.span, "is unknown", help=fix)
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,9 @@ class UnknownLayer(Problem):
 
     def diagnostic(self) -> Diagnostic:
         message = f"there is no operation or block named `{quote(self.name)}`"
-        fix = did_you_mean(self.name, self.known) or "declare a block of this name, or import it"
+        folded = FOREIGN.sub("", self.name.lower())
+        near = f"did you mean `{folded}`?" if folded in self.known else did_you_mean(self.name, self.known)
+        fix = near or "declare a block of this name, or import it"
         return Diagnostic(self.code, message, self.span, "is unknown", help=fix)
 
 
@@ -50,7 +59,7 @@ class AlreadyBound(Problem):
     first: Span | None
 
     def diagnostic(self) -> Diagnostic:
-        notes = (f"it was bound at {self.first.place}",) if self.first else ()
+        notes = (f"it was bound at {self.first.seen_from(self.span)}",) if self.first else ()
         message = f"`{self.name}` is bound already"
         return Diagnostic(self.code, message, self.span, "is bound again", notes, "give one of the two another name")
 
@@ -82,7 +91,9 @@ class UnreadName(Problem):
 
     def diagnostic(self) -> Diagnostic:
         message = f"nothing reads the {self.kind} `{self.name}`"
-        fix = f"remove it, or call it `_{self.name}` if it must be there"
+        fix = "remove it"
+        if self.kind != "import":
+            fix += f", or call it `_{self.name}` if it must be there"
         return Diagnostic(self.code, message, self.span, "is never read", help=fix)
 
 
@@ -124,10 +135,13 @@ class NotAFlow(Problem):
     rule = "`from` takes a value, or a list of values."
     span: Span
     kind: str
+    template: bool = False
 
     def diagnostic(self) -> Diagnostic:
-        message = f"`from` reads a value, and this is {self.kind}"
+        message = f"a value that flows is needed here, and this is {self.kind}"
         fix = "name the value with a label or with `as`, and read that"
+        if self.template:
+            fix = "a path is written out; name the values `as x[i]`, and read `x[i]`"
         return Diagnostic(self.code, message, self.span, f"is {self.kind}", help=fix)
 
 
@@ -142,7 +156,7 @@ class PathTaken(Problem):
     first: Span | None
 
     def diagnostic(self) -> Diagnostic:
-        notes = (f"the first one is at {self.first.place}",) if self.first else ()
+        notes = (f"the first one is at {self.first.seen_from(self.span)}",) if self.first else ()
         message = f"the path `{self.path}` is taken"
         fix = 'label it otherwise; in a loop, with its index: "name{i}"'
         return Diagnostic(self.code, message, self.span, "would have the same keys", notes, fix)

@@ -8,6 +8,11 @@ from archdsl.diagnostics import Diagnostic, Problem
 from archdsl.source import Span
 
 
+def about(layer: str, message: str) -> str:
+    """The message of an operation, with its name in front where it does not hold it."""
+    return message if f"`{layer}`" in message else f"`{layer}`: {message}"
+
+
 @dataclass(frozen=True)
 class ShapeRejected(Problem):
     """An operation does not accept the shape of what flows into it."""
@@ -23,7 +28,8 @@ class ShapeRejected(Problem):
 
     def diagnostic(self) -> Diagnostic:
         reads = f"reads {', '.join(self.shapes)}" if self.shapes else ""
-        return Diagnostic(self.code, f"`{self.layer}`: {self.message}", self.span, reads, self.origins, self.hint)
+        origins = tuple(f"it reads {origin}" for origin in self.origins)
+        return Diagnostic(self.code, about(self.layer, self.message), self.span, reads, origins, self.hint)
 
 
 @dataclass(frozen=True)
@@ -33,14 +39,13 @@ class ResidualShapes(Problem):
     code = "E0302"
     rule = "The two sides of a residual have the same shape; nothing is broadcast."
     span: Span
-    body: str
     skip: str
-    origins: tuple[str, ...]
+    origins: tuple[str, str]
     hint: str | None
 
     def diagnostic(self) -> Diagnostic:
         message = "the two sides of a residual have different shapes"
-        notes = (f"the body ends in {self.body}", *self.origins)
+        notes = (f"the body ends in {self.origins[0]}", f"the skip carries {self.origins[1]}")
         return Diagnostic(self.code, message, self.span, f"carries {self.skip}", notes, self.hint)
 
 
@@ -58,7 +63,7 @@ class BranchShapes(Problem):
 
     def diagnostic(self) -> Diagnostic:
         return Diagnostic(
-            self.code, f"`{self.merge}`: {self.message}", self.span, "do not fit", self.branches, self.hint
+            self.code, about(self.merge, self.message), self.span, "does not join them", self.branches, self.hint
         )
 
 

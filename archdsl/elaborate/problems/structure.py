@@ -35,20 +35,6 @@ class NoInput(Problem):
 
 
 @dataclass(frozen=True)
-class OnlyInArch(Problem):
-    """`input`, `output` and `expect` speak of the whole net and stand in an arch."""
-
-    code = "E0503"
-    rule = "`input`, `output` and `expect` stand in the body of an arch, outside of its layers."
-    span: Span
-    word: str
-
-    def diagnostic(self) -> Diagnostic:
-        message = f"`{self.word}` does not stand in a block"
-        return Diagnostic(self.code, message, self.span, "speaks of the whole net", help="move it to the arch")
-
-
-@dataclass(frozen=True)
 class InputAfterLayer(Problem):
     """An input is declared after a layer."""
 
@@ -85,7 +71,10 @@ class WrongSize(Problem):
 
     def diagnostic(self) -> Diagnostic:
         message = f"{self.found} is no size of an input"
-        return Diagnostic(self.code, message, self.span, "", help="write channels and sizes: 3x224x224")
+        fix = "write channels and sizes: 3x224x224"
+        if self.found == "a whole number":
+            fix = f"write channels and sizes, 3x224x224, or for a flat input [{quote(self.span.text)}]"
+        return Diagnostic(self.code, message, self.span, "", help=fix)
 
 
 @dataclass(frozen=True)
