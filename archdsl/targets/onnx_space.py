@@ -142,7 +142,7 @@ def _weights(size: int, count: int, scale: float, corners: bool, taps: Taps) -> 
     matrix = np.zeros((count, size))
     for row in range(count):
         source = row * scale if corners else (row + 0.5) * scale - 0.5
-        for column, weight in taps(source if taps is _cubic else max(source, 0.0)):
+        for column, weight in taps(source):
             matrix[row, min(max(column, 0), size - 1)] += weight
     return None if np.array_equal(matrix, np.eye(size)) else matrix
 

@@ -94,15 +94,14 @@ def _avgpool(place: Place, op: AvgPool) -> None:
     """
     window = op.window(place.shape)
     covering = _covering(place, window)
-    fits = all(max(pair) < size for pair, size in zip(covering, window.kernel, strict=True))
-    counted = bool(op.count_padding)
-    if fits and (not counted or covering == tuple(window.sides)):
-        place.result("AveragePool", [place.input], **_window(window, covering), count_include_pad=int(counted))
+    if not op.count_padding or covering == tuple(window.sides):
+        counted = int(bool(op.count_padding))
+        place.result("AveragePool", [place.input], **_window(window, covering), count_include_pad=counted)
         return
     x = place.chain(place.input, padding(place, covering, "constant"))
     none = ((0, 0),) * len(covering)
     average = place.chain(x, [Link("AveragePool", [], place.output.sizes, "average", _window(window, none))])
-    place.result("Mul", [average, place.constant("correction", _correction(place, window, counted))])
+    place.result("Mul", [average, place.constant("correction", _correction(place, window))])
 
 
 def _covering(place: Place, window: Window) -> tuple[tuple[int, int], ...]:
@@ -114,16 +113,14 @@ def _covering(place: Place, window: Window) -> tuple[tuple[int, int], ...]:
     return tuple(sides)
 
 
-def _correction(place: Place, window: Window, counted: bool) -> Array:
-    """The size of the window over PyTorch's divisor, at each place of the output; 0 for a window of nothing."""
+def _correction(place: Place, window: Window) -> Array:
+    """The size of the window over PyTorch's divisor, the elements and padding in it, at each place of the output."""
     ratios = []
     for axis, count in enumerate(place.output.spatial):
-        (before, after), size = window.sides[axis], place.shape.spatial[axis]
+        before, after = window.sides[axis]
         start = np.arange(count) * window.stride[axis] - before
-        stop = np.minimum(start + window.kernel[axis], size + after)
-        inside = np.minimum(stop, size) - np.maximum(start, 0)
-        divisor = stop - start if counted else inside
-        ratios.append(np.where(inside > 0, window.kernel[axis] / np.maximum(divisor, 1), 0.0))
+        stop = np.minimum(start + window.kernel[axis], place.shape.spatial[axis] + after)
+        ratios.append(window.kernel[axis] / (stop - start))
     return np.asarray(reduce(np.multiply.outer, ratios))
 
 

@@ -229,19 +229,21 @@ def test_weights_beside_the_model_compute_the_same(tmp_path: Path) -> None:
     b = Builder("net")
     x = b.add(ops.Flatten(), (b.input(3, 8, 8),), "0")[0]
     x = b.add(ops.Linear(out=50), (x,), "1")[0]
-    graph = Graph(b.program(b.add(ops.Linear(out=30), (x,), "2")[0]))
+    x = b.add(ops.Linear(out=30), (x,), "2")[0]
+    graph = Graph(b.program(b.add(ops.Linear(out=20), (x,), "3")[0]))
     weights, path = onnx_run.random_weights(graph), tmp_path / "a.onnx"
     assert onnx_model.write(graph, weights, path, external=True) == b""
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.onnx", "a.onnx.data"]
     assert path.stat().st_size < 4_000
     onnx.checker.check_model(str(path), full_check=True)
     model = onnx.load(path)
-    assert [tensor.name for tensor in model.graph.initializer] == ["1.weight", "1.bias", "2.weight", "2.bias"]
+    names = [tensor.name for tensor in model.graph.initializer]
+    assert names == ["1.weight", "1.bias", "2.weight", "2.bias", "3.weight", "3.bias"]
     for tensor in model.graph.initializer:
         assert np.array_equal(onnx.numpy_helper.to_array(tensor), weights[tensor.name].astype(np.float32))
     bare = onnx.load(path, load_external_data=False)
     places = [{entry.key: entry.value for entry in tensor.external_data} for tensor in bare.graph.initializer]
-    assert [int(place["offset"]) % 4096 for place in places if place] == [0, 0]
+    assert [int(place["offset"]) % 4096 for place in places if place] == [0, 0, 0]
     inputs = onnx_run.random_inputs(graph, 2)
     whole = onnx_run.run_onnxruntime(onnx_model.write(graph, weights), inputs)
     beside = onnx_run.run_onnxruntime(str(path), inputs)

@@ -57,6 +57,7 @@ CASES = [
     *grid(ops.MaxPool, [S, P, Q], {"kernel": 3, "stride": 2, "padding": 1, "ceil": True}),
     *grid(ops.MaxPool, [S, P, Q], {"kernel": 3, "stride": 2, "padding": "same_tf"}, {"kernel": 2, "dilation": 2}),
     *grid(ops.MaxPool, [S, P], {"kernel": 2, "dilation": 4, "padding": 1, "stride": 1}),
+    *grid(ops.MaxPool, [S, P], {"kernel": 2, "dilation": 4, "stride": 3, "ceil": True}),
     *grid(ops.MaxPool, [S, P], {"kernel": 3, "dilation": 3, "padding": 1, "stride": 2, "ceil": True}),
     *grid(ops.MaxPool, [P], {"kernel": (1, 3), "stride": (1, 2), "padding": ((0, 0), (1, 0))}),
     *grid(ops.AvgPool, [S, P, Q], {"kernel": 2}, {"kernel": 3, "stride": 2, "padding": 1, "count_padding": True}),
