@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Annotated
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
@@ -47,6 +49,20 @@ def _root(
     """Compiles neural-network architectures: one spec to PyTorch, ONNX and a picture."""
 
 
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, for which a pipe that nobody reads is its own end: typer would take it for a failure (1)."""
+
+    @wraps(command)
+    def guarded(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise console.ClosedPipe from error
+
+    return guarded
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "build": build,
@@ -58,4 +74,4 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "explain": explain,
 }
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name)(_guarded(command))

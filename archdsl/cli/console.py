@@ -14,6 +14,10 @@ JSON_VERSION = 1  # of the shape of what `--json` prints
 LONG = 8  # inputs from which on a terminal shows progress
 
 
+class ClosedPipe(Exception):  # noqa: N818 - an end, not an error
+    """Nobody reads what is written any more."""
+
+
 def say(text: str) -> None:
     """A line of the result, on stdout."""
     sys.stdout.write(text + "\n")

@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
         code = _command(arguments)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
+    except (BrokenPipeError, console.ClosedPipe):
         return _closed_pipe()
     except KeyboardInterrupt:
         return INTERRUPTED

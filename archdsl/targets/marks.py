@@ -1,4 +1,4 @@
-"""The mark of archdsl in a picture, so that the command line knows which files it may overwrite."""
+"""The mark of archdsl in pictures and flattened specs, so that the command line knows which files it may overwrite."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import zlib
 
 MARK = "drawn by archdsl"
 PNG_HEADER = 33  # bytes of the signature and the first chunk (PNG specification, 5.2 and 11.2.2)
+
+
+def marked_arch(text: str) -> str:
+    """A flattened spec under a comment."""
+    return f"# flattened by archdsl\n\n{text}"
 
 
 def marked_dot(text: str) -> str:

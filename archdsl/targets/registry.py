@@ -133,7 +133,7 @@ def provenance(graph: Graph) -> dict[str, str]:
 def _arch(graph: Graph, request: Request) -> str:
     from archdsl.targets.arch_text import arch_text
 
-    return arch_text(graph)
+    return marks.marked_arch(arch_text(graph))
 
 
 def _graph(graph: Graph, request: Request) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from archdsl.diagnostics import ArchdslError
-from archdsl.files import write_atomic
+from archdsl.files import FileError, write_atomic
 
 DTYPES = {
     "float64": "F64",
@@ -41,11 +41,12 @@ def read(path: str | os.PathLike[str]) -> Arrays:
 
     `.safetensors` is read with numpy alone; `.pt`, `.pth`, `.bin` and `.ckpt` by torch, tensors only
     (`weights_only=True`), where a state_dict that lies under the key `state_dict`, `model_state_dict` or `model` is
-    found. Raises `WeightsError`.
+    found. Raises `WeightsError`, and
+    `FileError` if there is no such file.
     """
     file = Path(path)
     if not file.is_file():
-        raise WeightsError(f"{file}: {'is a directory' if file.is_dir() else 'no such file'}")
+        raise FileError(f"{file}: {'is a directory' if file.is_dir() else 'no such file'}")
     if file.suffix == ".safetensors":
         return _read_safetensors(file)
     if file.suffix in TORCH_SUFFIXES:
