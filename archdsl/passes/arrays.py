@@ -324,7 +324,7 @@ def written(expression: Expr) -> str:
             return f"sum({written(of)}; axes {' '.join(map(str, axes))})"
         case Padded(of=of):
             return f"pad({written(of)})"
-        case Const(sizes=sizes):
-            return f"constant {'x'.join(map(str, sizes))}" if sizes else "constant"
+        case Const(values=values, sizes=sizes):
+            return f"{values[0]:g}" if len(values) == 1 else f"constant {'x'.join(map(str, sizes))}"
         case Fresh(init=init):
             return f"new ({init.word})"

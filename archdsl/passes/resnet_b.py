@@ -1,0 +1,43 @@
+"""The stride of a bottleneck, moved from its 1x1 to its 3x3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archdsl.ops import BatchNorm, Conv
+from archdsl.ops.base import Op
+from archdsl.passes.common import input_shape, is_shared, only_reader
+from archdsl.passes.edit import Edit
+from archdsl.passes.rule import Keep, Match, Pass, Promise
+
+
+@dataclass(frozen=True)
+class ResnetB(Pass):
+    """The stride of a strided 1x1 convolution moves to the larger convolution behind it."""
+
+    promise: ClassVar[Promise] = "redesign"
+    law: ClassVar[str] = "a strided 1x1 reads a quarter of its input; a strided 3x3 reads all of it"
+    source: ClassVar[str] = "He et al. 2018, arXiv:1812.01187, section 4.1 (ResNet-B)"
+
+    def rewrite(
+        self, edit: Edit, narrow: Match[Conv], norm: Match[BatchNorm], act: Match[Op], wide: Match[Conv]
+    ) -> Keep | None:
+        """Swaps the strides of the two convolutions."""
+        graph = edit.graph
+        first, second = (conv.op.window(input_shape(graph, conv)) for conv in (narrow, wide))
+        if all(stride == 1 for stride in first.stride):
+            return Keep("the 1x1 has no stride")
+        if any(size != 1 for size in first.kernel) or all(size == 1 for size in second.kernel):
+            return Keep("this is no 1x1 before a larger convolution")
+        if not act.op.elementwise:
+            return Keep(f"`{act.op.word}` between them is no activation")
+        if any(stride != 1 for stride in second.stride):
+            return Keep("the larger convolution has a stride of its own")
+        if any(only_reader(graph, match.index) is None for match in (narrow, norm, act)):
+            return Keep("what the 1x1 makes is read elsewhere too, at the smaller size")
+        if is_shared(graph, narrow) or is_shared(graph, wide):
+            return Keep("the weights are shared")
+        edit.change(narrow.index, narrow.op.model_copy(update={"stride": 1}))
+        edit.change(wide.index, wide.op.model_copy(update={"stride": narrow.op.stride}))
+        return None
