@@ -42,7 +42,7 @@ class IllegalGraph(ArchdslError):  # noqa: N818 - what a pass made, in the words
 
 
 def verify(graph: Graph, limits: Limits = DEFAULT) -> None:
-    """Returns for a legal graph within the limits. Raises `IllegalGraph` with every fault, in the order of the nodes."""
+    """Returns for a legal graph within the limits. Raises `IllegalGraph` with all faults, in the order of the nodes."""
     found = tuple(faults(graph, limits))
     if found:
         raise IllegalGraph(graph, found)

@@ -24,8 +24,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def arch_text(graph: Graph) -> str:
-    """The flattened spec of a graph, in the style of the formatter. Elaborating it gives the same operations at the same
-    paths with the same wiring and roles. Raises `UsageError` for shared weights, which only blocks can say."""
+    """The flattened spec of a graph, in the style of the formatter. Elaborating it gives the same operations at the
+    same paths with the same wiring and roles. Raises `UsageError` for shared weights, which only blocks can say."""
     return print_tree(flattened(graph))
 
 
@@ -41,7 +41,7 @@ def flattened(graph: Graph) -> tree.File:
 
 
 class _Flattening:
-    """One walk through the scopes, with the current value and the positions of each level as the elaborator has them."""
+    """One walk through the scopes, with the current value and each level's positions as the elaborator has them."""
 
     def __init__(self, graph: Graph, variables: dict[int, str]) -> None:
         self.graph = graph

@@ -121,7 +121,7 @@ def resnet(block: str = "basic", layers: Sequence[int] = (2, 2, 2, 2), groups: i
 
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
-    """A random legal net: convolutions, norms, activations, pools, sums, lists, learned tensors, scopes of many kinds."""
+    """A random legal net: convolutions, norms, activations, pools, sums, lists, learned tensors, many scopes."""
     b = Builder(draw(st.sampled_from(["net", "true", "a b", "scalar", "x"])))
     x = b.input(*draw(st.sampled_from([(4, 8, 8), (2, 16), (4, 4, 4, 4), (6,)])), name="input")
     values = [x]
