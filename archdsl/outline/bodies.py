@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
@@ -108,7 +108,10 @@ def body(graph: Graph, level: Level, describe: Describe, builds: Mapping[int, Bu
     for name, children in draft.held.items():
         draft.attributes[name] = Attribute(name, _holder(children))
     outputs = tuple(draft.refs[value] for value in level.outputs)
-    return _fold_families(Body(tuple(draft.attributes.values()), tuple(draft.steps), len(level.inputs), outputs))
+    steps = draft.steps
+    if level.training:  # whoever calls it knows
+        steps = [replace(step, training=False) for step in steps]
+    return _fold_families(Body(tuple(draft.attributes.values()), tuple(steps), len(level.inputs), outputs))
 
 
 def _call(draft: _Draft, item: Item, level: Level) -> None:
@@ -118,9 +121,7 @@ def _call(draft: _Draft, item: Item, level: Level) -> None:
         draft.refs[value] = Ref(len(draft.steps), output)
     word = (level.block or "").lower()
     label = _label(item.name)
-    draft.steps.append(
-        Step(inputs, len(level.outputs), item.name, training=level.training, word=word, label=label)
-    )
+    draft.steps.append(Step(inputs, len(level.outputs), item.name, training=level.training, word=word, label=label))
 
 
 def _node(draft: _Draft, item: Item) -> None:
@@ -258,8 +259,6 @@ def _ref(ref: Ref, moved: dict[int, Ref]) -> Ref:
 
 
 def _moved(step: Step, moved: dict[int, Ref]) -> Step:
-    from dataclasses import replace
-
     return replace(step, inputs=tuple(_ref(ref, moved) for ref in step.inputs))
 
 
@@ -304,8 +303,4 @@ def _safely(ref: Ref, moved: dict[int, Ref], gone: int) -> Ref:
 
 
 def _moved_safely(step: Step, moved: dict[int, Ref], gone: int) -> Step:
-    from dataclasses import replace
-
     return replace(step, inputs=tuple(_safely(ref, moved, gone) for ref in step.inputs))
-
-

@@ -10,9 +10,10 @@ from archdsl.graph.graph import Graph
 from archdsl.outline.bodies import body, chain, chain_body, has_setup, is_chain, leaf, shape, without
 from archdsl.outline.holes import Hole, body_holes, build_shape
 from archdsl.outline.levels import Level, levels
-from archdsl.outline.model import Body, Build, Chain, Class, Describe, New, Outline, Parameter
+from archdsl.outline.model import Body, Build, Chain, Class, Describe, Expression, New, Outline, Parameter
 from archdsl.outline.table import parameters
 
+CLASSES = "num_classes"
 MOST_STEPS_TO_JOIN = 200
 OFTEN, LONG = 8, 4  # chains of one form, and children of each, before they are worth a class
 
@@ -92,6 +93,8 @@ class _Outliner:
             taken = frozenset([group.option] if group.option else [])
             holes, found = parameters(rows, arguments, taken)
             level = group.members[0][0]
+            if not level.path:
+                holes, found = _with_classes(holes, rows[0], dict(self.graph.program.parameters))
             self.classes.append(
                 Class(_named(self.graph, level), group.body, holes, found, group.chained, _doc(self.graph, level))
             )
@@ -107,6 +110,19 @@ class _Outliner:
 
     def _parameters(self, cls: int) -> tuple[Parameter, ...]:
         return self.classes[cls].parameters
+
+
+def _with_classes(
+    holes: tuple[Any, ...], row: list[Hole], given: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], tuple[Parameter, ...]]:
+    """The net's number of classes stays a parameter, where one layer alone has so many outputs."""
+    count = given.get(CLASSES)
+    places = [at for at, hole in enumerate(row) if hole.value == count and hole.name.startswith("out_")]
+    if type(count) is not int or len(places) != 1:
+        return holes, ()
+    (place,) = places
+    kept = (*holes[:place], Expression(CLASSES), *holes[place + 1 :])
+    return kept, (Parameter(CLASSES, (count,), count, "size"),)
 
 
 def _remembered(describe: Describe) -> Describe:

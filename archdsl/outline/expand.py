@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from archdsl.outline.call import Call
 from archdsl.outline.holes import fill_body
-from archdsl.outline.model import Body, Build, Chain, Class, Expression, Holder, Leaf, New, Outline, Ref, Repeat
+from archdsl.outline.model import Body, Build, Chain, Class, Holder, Leaf, New, Outline, Ref, Repeat, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +28,14 @@ def expand(outline: Outline) -> tuple[tuple[Applied, ...], tuple[tuple[int, int]
     walk = _Walk(outline)
     root = outline.classes[outline.root]
     inputs = [(-1 - at, 0) for at in range(root.body.inputs)]
-    results = walk.body(filled(root, (), {}), "", inputs, False)
+    results = walk.body(filled(root, tuple(item.values[0] for item in root.parameters)), "", inputs, False)
     return tuple(walk.applied), tuple(results)
 
 
-def filled(cls: Class, arguments: tuple[Any, ...], options: dict[str, Build | None]) -> Body:
-    """The body of a class with the literals that these arguments give, its optional places filled or empty."""
+def filled(cls: Class, arguments: tuple[Any, ...]) -> Body:
+    """The body of a class with the literals that these arguments give."""
     known = {item.name: value for item, value in zip(cls.parameters, arguments, strict=True)}
-    values: Iterator[Any] = (
-        hole.of(known[hole.parameter]) if isinstance(hole, Expression) else hole for hole in cls.holes
-    )
-    return fill_body(cls.body, values)
+    return fill_body(cls.body, (resolve(hole, known) for hole in cls.holes))
 
 
 class _Walk:
@@ -95,7 +91,7 @@ class _Walk:
                 return [(len(self.applied) - 1, at) for at in range(outputs)]
             case New():
                 cls, options = self.outline.classes[build.cls], dict(build.options)
-                inside = filled(cls, build.arguments, options)
+                inside = filled(cls, build.arguments)
                 return self.body(inside, path or "", inputs, training, options)
             case Chain():
                 position = 0

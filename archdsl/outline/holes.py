@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from archdsl.outline.call import REQUIRED, Argument, Call, Operand, Symbol
@@ -17,6 +17,7 @@ class Hole:
     name: str
     value: Any
     default: Any = REQUIRED
+    kind: str = ""
 
 
 def call_holes(call: Call) -> Iterator[Hole]:
@@ -62,7 +63,7 @@ def build_holes(build: Build, parameters: Any) -> Iterator[Hole]:
                 yield from call_holes(call)
         case New():
             for parameter, value in zip(parameters(build.cls), build.arguments, strict=True):
-                yield Hole(parameter.name, value, parameter.default)
+                yield Hole(parameter.name, value, parameter.default, parameter.kind)
             for _, option in build.options:
                 if option is not None:
                     yield from build_holes(option, parameters)
@@ -138,12 +139,6 @@ def fill_body(body: Body, values: Iterator[Any]) -> Body:
         for item in body.attributes
     )
     steps = tuple(
-        step if step.call is None else _replace_call(step, fill_call(step.call, values)) for step in body.steps
+        step if step.call is None else replace(step, call=fill_call(step.call, values)) for step in body.steps
     )
     return Body(attributes, steps, body.inputs, body.outputs)
-
-
-def _replace_call(step: Any, call: Call) -> Any:
-    from dataclasses import replace
-
-    return replace(step, call=call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,6 +128,7 @@ class Parameter:
     name: str
     values: tuple[Any, ...]
     default: Any
+    kind: str = ""  # which literals it may stand for, as `table` tells them apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,13 @@ class Expression:
         if self.factor != 1:
             return value * self.factor
         return value // self.divisor if self.divisor != 1 else value
+
+
+def resolve(hole: Any, known: Mapping[str, Any]) -> Any:
+    """The literal of a hole for an instance with these arguments."""
+    if isinstance(hole, Expression):
+        return hole.of(known[hole.parameter])
+    return tuple(resolve(item, known) for item in hole) if isinstance(hole, tuple) else hole
 
 
 @dataclass(frozen=True, slots=True)

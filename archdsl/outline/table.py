@@ -12,6 +12,7 @@ from archdsl.outline.model import Expression, Parameter
 
 SIZES = ("channels", "features", "groups", "shape", "width", "size")
 MOST_FACTOR = 64
+CHOSEN = {"num_features": "channels", "normalized_shape": "channels"}  # what a reader expects to see
 
 
 def parameters(
@@ -38,12 +39,22 @@ class _Table:
     def column(self, cells: Sequence[Hole]) -> Any:
         """A literal, or an expression in the parameters found so far or added for it."""
         hole, values = cells[0], tuple(cell.value for cell in cells)
+        kind = hole.kind or _kind(hole.name)
+        if kind == "size" and all(isinstance(value, tuple) and len(value) == len(hole.value) for value in values):
+            return self._each(cells, kind)
+        return self._whole_column(hole, kind, values)
+
+    def _each(self, cells: Sequence[Hole], kind: str) -> tuple[Any, ...]:
+        """A column of lists of sizes, place by place."""
+        columns = zip(*(cell.value for cell in cells), strict=True)
+        return tuple(self._whole_column(Hole("size", column[0]), kind, column) for column in columns)
+
+    def _whole_column(self, hole: Hole, kind: str, values: tuple[Any, ...]) -> Any:
         key = tuple(map(exact, values))
         if len(set(key)) == 1:
             return hole.value
         if hole.name == "inplace":
             return False  # only where it is legal for all
-        kind = _kind(hole.name)
         if (kind, key) in self.equal:
             return Expression(self.found[self.equal[kind, key]].name)
         for name, given in self.arguments.items():
@@ -67,13 +78,13 @@ class _Table:
                 if expression is not None:
                     new = self._new(name, kind, given, REQUIRED)
                     return Expression(new, expression.factor, expression.divisor)
-        return Expression(self._new(hole.name, kind, values, hole.default))
+        return Expression(self._new(CHOSEN.get(hole.name, hole.name), kind, values, hole.default))
 
     def _new(self, name: str, kind: str, values: tuple[Any, ...], default: Any) -> str:
         name = self._free(name)
         common = default is not REQUIRED and exact(default) in map(exact, values)
         self.equal.setdefault((kind, tuple(map(exact, values))), len(self.found))
-        self.found.append(Parameter(name, values, default if common else REQUIRED))
+        self.found.append(Parameter(name, values, default if common else REQUIRED, kind))
         self.kinds.append(kind)
         return name
 

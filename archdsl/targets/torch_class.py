@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl.graph.graph import Graph
+from archdsl.outline.bodies import chain
 from archdsl.outline.call import REQUIRED, Call, Operand
 from archdsl.outline.holes import call_holes, fill_body
 from archdsl.outline.model import Attribute, Build, Chain, Class, Expression, Holder, Leaf, New, Outline, Repeat
-from archdsl.targets.torch_forward import Forward, argument_text, expression_text, is_list, of_module
+from archdsl.targets.torch_forward import Forward, argument_text, expression_text, is_list
 from archdsl.targets.torch_init import NORM_OF, Shared
 from archdsl.targets.torch_names import attribute, hidden, hidden_in_container, variable
 from archdsl.targets.torch_text import Brackets, Doc, Marked, Spread, definition, docstring, flat, literal, statement
@@ -182,8 +183,15 @@ class _Writer:
             return []
         pad = " " * BODY
         lines = ["", pad + "for module in self.modules():"]
-        for number, (name, tensors) in enumerate(self.shared.items()):
-            lines.append(f"{pad}    {'el' if number else ''}if isinstance(module, {name}):")
+        groups: list[tuple[list[str], dict[str, tuple[Call, bool]]]] = []
+        for name, tensors in self.shared.items():
+            alike = next((names for names, known in groups if known == tensors), None)
+            if alike is None:
+                groups.append(([name], tensors))
+            else:
+                alike.append(name)
+        for number, (names, tensors) in enumerate(groups):
+            lines.append(f"{pad}    {'el' if number else ''}if isinstance(module, {' | '.join(names)}):")
             for tensor, (call, optional) in tensors.items():
                 indent = BODY + 8
                 if optional:
@@ -216,8 +224,10 @@ class _Writer:
     def _holder(self, holder: Holder) -> Doc:
         shown = [(name, child) for name, child in holder.children if not self._late(name, child)]
         if is_list(holder) and len(shown) == len(holder.children):
-            items = tuple(self._build(child) for _, child in shown)
-            return Brackets("nn.ModuleList", (Brackets("", items, "[", "]"),))
+            folded = [self._build(child) for child in chain([child for _, child in shown]).children]
+            if len(folded) == 1 and isinstance(folded[0], Marked):
+                return Brackets("nn.ModuleList", (folded[0].doc,))
+            return Brackets("nn.ModuleList", (Brackets("", tuple(folded), "[", "]"),))
         if not shown:
             return Brackets("nn.ModuleDict", ())
         pairs = tuple(Marked(f'"{name}": ', self._build(child)) for name, child in shown)
@@ -258,7 +268,7 @@ class _Writer:
         if any(doc in forward.untyped for doc in results):  # the type of what is returned is said where it is made
             forward = Forward(self.cls, inputs, annotated=frozenset(doc for doc in results if isinstance(doc, str)))
             results = forward.run()
-        if len(results) == 1 and of_module(results[0]) and not self._several():
+        if len(results) == 1 and not isinstance(results[0], str) and forward.unsure(results[0]) and not self._several():
             name = "x" if "x" in inputs else "result: Tensor"
             forward.lines += statement(f"{name} = ", results[0], BODY)
             results = [name.partition(":")[0]]

@@ -69,7 +69,8 @@ class Forward:
         if self.training:
             self.flush()
             self._dedent()
-        if len(self.stack) > 1 or any(Ref(item.step) not in self.cls.body.outputs for item in self.stack):
+        late = any(steps[ref.step].training for ref in self.cls.body.outputs if ref.step >= 0)
+        if late or len(self.stack) > 1 or any(Ref(item.step) not in self.cls.body.outputs for item in self.stack):
             self.flush()
         return [self._take(ref) for ref in self.cls.body.outputs]
 
@@ -280,6 +281,14 @@ class Forward:
                 return item.doc
         return self.names[ref]
 
+    def unsure(self, doc: Doc) -> bool:
+        """Whether a type checker cannot tell that this is a tensor."""
+        if isinstance(doc, Spread):
+            return any(self.unsure(part) for part in doc.parts)
+        if isinstance(doc, Marked):
+            return self.unsure(doc.doc)
+        return doc in self.untyped if isinstance(doc, str) else of_module(doc)
+
     def flush(self) -> None:
         """Gives each waiting expression a variable, in order."""
         waiting, self.stack = self.stack, []
@@ -314,9 +323,12 @@ class Forward:
     def _name(self, at: int, step: Step) -> str:
         """The variable for a step's value: that of its first input if nothing reads it again, else a new one."""
         optional = step.access is not None and self._attribute(step).optional
-        for ref in () if optional else self._sources(at):
+        sources = [] if optional else self._sources(at)
+        for ref in sources:
             name = self.names.get(ref)
             if isinstance(name, str) and self.owners.get(name) == ref and self._dead(ref, at):
+                if len(set(sources)) > 1 and name not in self.arguments and not name.startswith("out"):
+                    continue  # a merge is no longer one of its parts
                 self.owners[name] = Ref(at)
                 return name
         soon = self.reads[Ref(at)][0] <= at + 1 and len(self.reads[Ref(at)]) == 1
@@ -379,15 +391,16 @@ def _conditional(doc: Spread) -> bool:
 def argument_text(argument: Argument) -> Doc | None:
     """A literal, or an expression in a class's parameters; `None` where it is the default."""
     value = argument.value
-    if isinstance(value, Expression):
-        return expression_text(value)
     if type(value) is type(argument.default) and value == argument.default:
         return None
-    return literal(value)
+    return expression_text(value)
 
 
 def expression_text(value: object) -> str:
     """`width * 4`, `width // 16`, or a literal."""
+    if isinstance(value, tuple):
+        inner = ", ".join(map(expression_text, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
     if not isinstance(value, Expression):
         return literal(value)
     if value.factor != 1:
