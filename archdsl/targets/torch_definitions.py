@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 _STOCHASTIC_DEPTH = '''\
 class StochasticDepth(nn.Module):
-    """Drops the whole branch of an example with probability `p` in training, and scales the kept ones."""
+    """Drops the branch of an example with probability `p`, and scales kept ones."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -41,13 +41,19 @@ class ChannelLayerNorm(nn.LayerNorm):
     """Layer normalization along one axis, the channels."""
 
     def __init__(
-        self, channels: int, dim: int = 1, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
+        self,
+        channels: int,
+        dim: int = 1,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
     ) -> None:
-        super().__init__(channels, eps=eps, elementwise_affine=elementwise_affine, bias=bias)
+        super().__init__(channels, eps, elementwise_affine, bias)
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.movedim(self.dim, -1)).movedim(-1, self.dim)
+        last = super().forward(input.movedim(self.dim, -1))
+        return last.movedim(-1, self.dim)
 '''
 
 _CENTER_CROP = '''\
@@ -65,23 +71,30 @@ def with_batch(x: Tensor, like: Tensor, rank: int) -> Tensor:
 '''
 
 _ALL_WITH_BATCH = '''\
-def all_with_batch(values: list[Tensor], without: tuple[int, ...], rank: int) -> list[Tensor]:
-    """The values; those at the places `without` have no batch, and are repeated for each example of the others."""
+def all_with_batch(
+    values: list[Tensor],
+    without: tuple[int, ...],
+    rank: int,
+) -> list[Tensor]:
+    """The values; those `without` a batch are repeated for each example."""
     like = next(value for place, value in enumerate(values) if place not in without)
-    return [
-        value.unsqueeze(0).expand(like.shape[0], *[-1] * rank) if place in without else value
-        for place, value in enumerate(values)
-    ]
+    made = list(values)
+    for place in without:
+        made[place] = made[place].unsqueeze(0).expand(like.shape[0], *[-1] * rank)
+    return made
 '''
 
 _SAME_TF = '''\
     def sides(self, x: Tensor) -> list[int]:
-        """What TensorFlow's SAME adds before and behind each axis, the last axis first."""
+        """What SAME adds on both sides of each axis, the last axis first."""
         sides: list[int] = []
         for axis, (extent, stride) in enumerate(self.windows, start=1):
             size = x.shape[-axis]
             total = (size - 1) // stride * stride + extent - size
-            total = total.clamp(min=0) if isinstance(total, Tensor) else torch.sym_max(total, 0)
+            if isinstance(total, Tensor):
+                total = total.clamp(min=0)
+            else:
+                total = torch.sym_max(total, 0)  # type: ignore[no-untyped-call]
             sides += [total // 2, total - total // 2]
         return sides
 '''
@@ -102,7 +115,16 @@ class {name}(nn.Conv{n}d):
         bias: bool = True,
         {mode}
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, {around}, dilation, groups, bias)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            {around},
+            dilation,
+            groups,
+            bias,
+        )
         {keep}
         {norm}
 
@@ -111,13 +133,22 @@ class {name}(nn.Conv{n}d):
     def forward(self, input: Tensor) -> Tensor:
         {pad}
         {weigh}
-        return F.conv{n}d(input, {weight}, self.bias, self.stride, {self_around}, self.dilation, self.groups)
+        return F.conv{n}d(
+            input,
+            {weight},
+            self.bias,
+            self.stride,
+            {self_around},
+            self.dilation,
+            self.groups,
+        )
 """
 
 _WEIGHT_NORM = """\
 weight = self.weight.detach()
 del self.weight
-self.weight_g = nn.Parameter(torch.linalg.vector_norm(weight, dim={inner}, keepdim=True))
+length = torch.linalg.vector_norm(weight, dim={inner}, keepdim=True)
+self.weight_g = nn.Parameter(length)
 self.weight_v = nn.Parameter(weight)
 """
 
@@ -129,16 +160,17 @@ _KINDS: Final[dict[str, dict[str, str]]] = {
         "self_around": "self.padding",
     },
     "Padded": {
-        "doc": "A convolution with its own padding on each side, as `F.pad` has it",
+        "doc": "A convolution with its own padding on each side",
         "padding": "sides: tuple[{sides}] = ({zeros}),",
         "mode": 'padding_mode: str = "zeros",',
-        "keep": 'self.sides = sides\nself.mode = "constant" if padding_mode == "zeros" else padding_mode',
+        "keep": 'self.sides = sides\nself.mode = {"zeros": "constant"}.get(padding_mode, padding_mode)',
         "pad": "input = F.pad(input, self.sides, self.mode)",
     },
     "SameTF": {
         "doc": "A convolution padded by TensorFlow's SAME",
         "keep": "sizes = zip(self.kernel_size, self.stride, self.dilation)\n"
-        "self.windows = [(step * (size - 1) + 1, stride) for size, stride, step in sizes][::-1]",
+        "windows = [(step * (size - 1) + 1, stride) for size, stride, step in sizes]\n"
+        "self.windows = windows[::-1]",
         "method": _SAME_TF.strip(),
         "pad": "input = F.pad(input, self.sides(input))",
     },
@@ -167,7 +199,7 @@ def _conv(dims: int, kind: str, weight_norm: bool) -> str:
     }
     sizes = {"size": _size(dims), "sides": _ints(2 * dims), "zeros": ", ".join(["0"] * (2 * dims))}
     parts |= {name: text.format(**sizes) if name == "padding" else text for name, text in _KINDS[kind].items()}
-    length = "; its weight is kept as direction and length" if weight_norm else ""
+    length = ", of direction and length" if weight_norm else ""
     parts["doc"] = f'"""{parts["doc"]}{length}."""'
     return _filled(_CONV, {"name": conv_name(dims, kind, weight_norm), "n": str(dims), **sizes, **parts})
 
@@ -189,53 +221,79 @@ def _filled(template: str, parts: dict[str, str]) -> str:
 
 _PADDED_MAX = '''\
 class PaddedMaxPool{n}d(nn.MaxPool{n}d):
-    """A maximum pool with its own padding on each side, as `F.pad` has it."""
+    """A maximum pool with its own padding on each side."""
 
-    def __init__(self, kernel_size: {size}, sides: {sides}, stride: {size} | None = None, dilation: {size} = 1) -> None:
+    def __init__(
+        self,
+        kernel_size: {size},
+        sides: {sides},
+        stride: {size} | None = None,
+        dilation: {size} = 1,
+    ) -> None:
         super().__init__(kernel_size, stride, 0, dilation)
         self.sides = sides
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(F.pad(input, self.sides, value=float("-inf")))
+        input = F.pad(input, self.sides, value=float("-inf"))
+        most: Tensor = super().forward(input)
+        return most
 '''
 
 _PADDED_AVG = '''\
 class PaddedAvgPool{n}d(nn.AvgPool{n}d):
-    """An average pool with its own padding on each side, as `F.pad` has it."""
+    """An average pool with its own padding on each side."""
 
     def __init__(
-        self, kernel_size: {size}, sides: {sides}, stride: {size} | None = None, count_include_pad: bool = True
+        self,
+        kernel_size: {size},
+        sides: {sides},
+        stride: {size} | None = None,
+        count_include_pad: bool = True,
     ) -> None:
-        super().__init__(kernel_size, stride)
+        super().__init__(kernel_size, kernel_size if stride is None else stride)
         self.sides = sides
         self.counts = count_include_pad
 
     def forward(self, input: Tensor) -> Tensor:
-        mean = super().forward(F.pad(input, self.sides))
+        mean: Tensor = super().forward(F.pad(input, self.sides))
         if self.counts:
             return mean
-        return mean / super().forward(F.pad(torch.ones_like(input[:1, :1]), self.sides))
+        ones = torch.ones_like(input[:1, :1])
+        return mean / super().forward(F.pad(ones, self.sides))
 '''
 
 _SAME_TF_MAX = '''\
 class SameTFMaxPool{n}d(nn.MaxPool{n}d):
     """A maximum pool padded by TensorFlow's SAME."""
 
-    def __init__(self, kernel_size: {tuple}, stride: {tuple}, dilation: {tuple}) -> None:
+    def __init__(
+        self,
+        kernel_size: {tuple},
+        stride: {tuple},
+        dilation: {tuple},
+    ) -> None:
         super().__init__(kernel_size, stride, 0, dilation)
         sizes = zip(kernel_size, stride, dilation)
-        self.windows = [(step * (size - 1) + 1, stride) for size, stride, step in sizes][::-1]
+        windows = [(step * (size - 1) + 1, stride) for size, stride, step in sizes]
+        self.windows = windows[::-1]
 
 {method}
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(F.pad(input, self.sides(input), value=float("-inf")))
+        input = F.pad(input, self.sides(input), value=float("-inf"))
+        most: Tensor = super().forward(input)
+        return most
 '''
 
 _SAME_TF_AVG = '''\
 class SameTFAvgPool{n}d(nn.AvgPool{n}d):
     """An average pool padded by TensorFlow's SAME."""
 
-    def __init__(self, kernel_size: {tuple}, stride: {tuple}, count_include_pad: bool) -> None:
+    def __init__(
+        self,
+        kernel_size: {tuple},
+        stride: {tuple},
+        count_include_pad: bool,
+    ) -> None:
         super().__init__(kernel_size, stride)
         self.windows = list(zip(kernel_size, stride))[::-1]
         self.counts = count_include_pad
@@ -243,10 +301,11 @@ class SameTFAvgPool{n}d(nn.AvgPool{n}d):
 {method}
     def forward(self, input: Tensor) -> Tensor:
         sides = self.sides(input)
-        mean = super().forward(F.pad(input, sides))
+        mean: Tensor = super().forward(F.pad(input, sides))
         if self.counts:
             return mean
-        return mean / super().forward(F.pad(torch.ones_like(input[:1, :1]), sides))
+        ones = torch.ones_like(input[:1, :1])
+        return mean / super().forward(F.pad(ones, sides))
 '''
 
 
