@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ def namespace() -> dict[str, Any]:
 NAMES = namespace()
 
 
-def text(value: Any, operands: int) -> str:
+def text(value: Any) -> str:
     """The source of a call's argument; operands are `x[0]`, `x[1]`, …"""
     if isinstance(value, Operand):
         return "list(x)" if value.index is None else f"x[{value.index}]"
@@ -32,19 +33,25 @@ def text(value: Any, operands: int) -> str:
     if not isinstance(value, Call):
         return repr(value)
     if value.function in ("+", "*"):
-        return "(" + f" {value.function} ".join(text(argument.value, operands) for argument in value.arguments) + ")"
+        return "(" + f" {value.function} ".join(text(argument.value) for argument in value.arguments) + ")"
     arguments = [argument for argument in value.arguments if argument.value != argument.default]
-    written = [("" if a.positional else f"{a.name}=") + text(a.value, operands) for a in arguments]
+    written = [("" if a.positional else f"{a.name}=") + text(a.value) for a in arguments]
     return f"{value.function}({', '.join(written)})"
 
 
 def module(call: Call) -> nn.Module:
     """The module that a call constructs."""
-    made = eval(text(call, 0), dict(NAMES))
+    made = eval(text(call), dict(NAMES))
     assert isinstance(made, nn.Module)
+    return made
+
+
+def function(call: Call) -> Callable[..., Any]:
+    """The function of its operands that a call is, as generated source has it."""
+    made: Callable[..., Any] = eval(f"lambda *x: {text(call)}", dict(NAMES))
     return made
 
 
 def apply(call: Call, *values: torch.Tensor) -> Any:
     """What a function's call returns for these operands."""
-    return eval(text(call, len(values)), {**NAMES, "x": values})
+    return function(call)(*values)
