@@ -163,6 +163,8 @@ class Line:
 
 def _lines(pieces: list[Piece]) -> list[Line]:
     """Where the lines are, and how far each is indented: four for the brackets of an earlier line, four to go on."""
+    if not pieces:
+        return []
     starts = [index for index, piece in enumerate(pieces) if piece.breaks]
     lines: list[Line] = []
     outer: list[tuple[str, int]] = []  # open brackets, each with the indentation of its line
@@ -228,6 +230,8 @@ def _kept_columns(pieces: list[Piece]) -> dict[int, int]:
 def _same_column(pieces: list[Piece], one: int, other: int) -> bool:
     """Whether two pieces start or end in the same column."""
     first, second = pieces[one], pieces[other]
+    if pieces[one - 1].kind != pieces[other - 1].kind:
+        return False
     if first.kind == "comment" or second.kind == "comment":
         return first.kind == second.kind and first.column == second.column
     return first.column == second.column or first.column + len(first.text) == second.column + len(second.text)

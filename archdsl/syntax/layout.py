@@ -53,9 +53,10 @@ class Laid:
     quiet: list[tuple[int, int]]
 
 
-def lay_out(source: Source, tokens: list[Token], limits: Limits) -> Laid:
-    """The tokens of a whole text or template, ended by END. Raises nothing; too deep a nesting is a problem."""
-    layout = _Layout(source, limits)
+def lay_out(source: Source, tokens: list[Token], limits: Limits, declares: bool = True) -> Laid:
+    """The tokens of a whole text or template, ended by END. The walk stops at too deep a nesting
+    and at as many problems as are collected; then the tokens are not whole."""
+    layout = _Layout(source, limits, declares)
     last = tokens[-1].end if tokens else 0
     layout.walk([*tokens, Token("END", "", last, last)])
     return Laid(layout.out, layout.problems, layout.quiet)
@@ -76,7 +77,8 @@ def _closes_later(closer: str, rest: Sequence[Token]) -> bool:
 class _Layout:
     """One walk over the tokens of a text."""
 
-    def __init__(self, source: Source, limits: Limits) -> None:
+    def __init__(self, source: Source, limits: Limits, declares: bool) -> None:
+        self.declares = declares  # whether `block` may start a declaration: not in an expression
         self.source = source
         self.limits = limits
         self.out: list[Token] = []
@@ -90,6 +92,8 @@ class _Layout:
         """Fills `out`; tokens end with END."""
         line_end: Token | None = None
         for index, token in enumerate(tokens):
+            if self.deep or len(self.problems) >= self.limits.diagnostics:
+                return
             kind = token.kind
             if kind == "newline":
                 line_end = line_end or token
@@ -116,7 +120,7 @@ class _Layout:
 
     def _is_keyword(self, word: str) -> bool:
         """Whether `block` or `arch` starts a declaration here, or `import` follows a path."""
-        if self.open:
+        if self.open or not self.declares:
             return False
         before = self.out[-1].kind if self.out else "NL"
         return before == ("STRING" if word == "import" else "NL")

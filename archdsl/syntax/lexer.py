@@ -64,7 +64,7 @@ def lex(source: Source, limits: Limits, start: int = 0, end: int | None = None) 
     found: list[Problem] = []
     match, add = _TOKEN.match, tokens.append
     at = start
-    while at < end:
+    while at < end and len(found) < limits.diagnostics and len(tokens) <= limits.tokens:
         hit = match(text, at, end)
         if hit is None:
             found.append(problems.BadCharacter(Span(source, at, at + 1)))

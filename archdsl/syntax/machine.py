@@ -36,6 +36,7 @@ class Machine:
         self.table: Tables = tables()
         self.builder = builder
         self.problems: list[Problem] = []
+        self.recoveries = 0
         self.quiet: list[tuple[int, int]] = []
         self.states: list[int] = []
         self.values: list[Any] = []
@@ -81,10 +82,12 @@ class Machine:
             rule = rules[-1 - code]
             size = rule.length
             if not size:
-                value, first, begin, stop, height = [], at, token.start, token.start, 0
+                value: Any = self.builder.start([], Span(source, 0, 0))  # no other rule is empty
+                first, begin, stop, height = at, token.start, token.start, 0
             else:
-                parts: list[Any] = []
-                for index in rule.kept:
+                # A list grows in place: a copy for each item would make long bodies quadratic.
+                parts: list[Any] = values[-size] if rule.grows else []
+                for index in rule.kept[rule.grows :]:
                     part = values[index - size]
                     if index in rule.spliced:
                         parts += part
@@ -124,7 +127,8 @@ class Machine:
         repair = diagnose(here)
         if not self._is_echo(here):
             self.problems.append(repair.problem)
-        if len(self.problems) >= self.limits.diagnostics:
+        self.recoveries += 1
+        if len(self.problems) >= self.limits.diagnostics or self.recoveries >= 2 * self.limits.diagnostics:
             return None
         if repair.index is not None:
             self.tokens[repair.index] = self.tokens[repair.index]._replace(kind=repair.kind)

@@ -57,11 +57,12 @@ def _read(
     if len(lexed.tokens) > limits.tokens:
         token = lexed.tokens[limits.tokens]
         return None, [problems.ManyTokens(Span(source, token.start, token.end), limits.tokens)]
-    laid = lay_out(source, lexed.tokens, limits)
+    laid = lay_out(source, lexed.tokens, limits, start == "start")
     if end is not None:
         laid.tokens[-1] = Token("END", "", end, end)
     found = lexed.problems + laid.problems
-    if any(isinstance(problem, problems.DeepNesting) for problem in laid.problems):
+    deep = any(isinstance(problem, problems.DeepNesting) for problem in laid.problems)
+    if deep or max(len(lexed.problems), len(laid.problems)) >= limits.diagnostics:
         return None, found
     inner: list[Problem] = []
 

@@ -17,6 +17,7 @@ class Rule:
     length: int
     kept: tuple[int, ...]
     spliced: frozenset[int]
+    grows: bool  # it adds to the list that its first symbol made
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +49,5 @@ def _forced(row: dict[str, int]) -> int | None:
 
 def _rule(origin: str, action: str, codes: str) -> Rule:
     kept = tuple(index for index, code in enumerate(codes) if code != "0")
-    return Rule(origin, action, len(codes), kept, frozenset(index for index, code in enumerate(codes) if code == "2"))
+    spliced = frozenset(index for index, code in enumerate(codes) if code == "2")
+    return Rule(origin, action, len(codes), kept, spliced, action == "splice" and 0 in spliced)

@@ -1,4 +1,4 @@
-"""Every kind of mistake: a spec that makes it, and what the compiler says. `E0111_name.arch` stands beside `E0111_name.txt`.
+"""Every kind of mistake: a spec that makes it, and what the compiler says. `E0111_x.arch` stands beside `E0111_x.txt`.
 
 The budgets that need a long text are made here: `GENERATED` names the texts."""
 
@@ -33,9 +33,13 @@ for module in ("archdsl.compiler", "archdsl.elaborate.problems"):
 def diagnostics_of(source: Source) -> CompileError:
     """The error of a spec: of its text, or of its meaning."""
     with pytest.raises(CompileError) as caught:
-        parse(source)
-        importlib.import_module("archdsl.compiler").check(source)
+        parse_and_check(source)
     return caught.value
+
+
+def parse_and_check(source: Source) -> None:
+    parse(source)
+    importlib.import_module("archdsl.compiler").check(source)
 
 
 def assert_golden(name: str, source: Source, update: bool) -> None:
@@ -70,12 +74,14 @@ def test_every_golden_text_has_its_spec() -> None:
 def test_every_code_is_explained() -> None:
     for code, problem in Problem.registry.items():
         assert re.fullmatch(r"E\d{4}", code)
-        assert problem.__doc__ and not problem.__doc__.startswith(f"{problem.__name__}("), code
+        assert problem.__doc__, code
+        assert not problem.__doc__.startswith(f"{problem.__name__}("), code
         assert problem.rule.endswith("."), code
 
 
 @pytest.mark.skipif(not LANGUAGE.exists(), reason="the reference is not written yet")
 def test_every_rule_stands_in_the_language_reference() -> None:
     text = " ".join(LANGUAGE.read_text(encoding="utf-8").split())
-    missing = [f"{code}: {problem.rule}" for code, problem in sorted(Problem.registry.items()) if problem.rule not in text]
+    rules = {code: problem.rule for code, problem in sorted(Problem.registry.items())}
+    missing = [f"{code}: {rule}" for code, rule in rules.items() if rule not in text]
     assert not missing

@@ -1,0 +1,59 @@
+"""What the formatter changes, and what it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from archdsl.source import Source
+from archdsl.syntax.formatter import WIDTH
+from archdsl.syntax.printer import format_source
+
+SPECS = sorted((Path(__file__).parents[2] / "specs").rglob("*.arch"))
+
+
+def formatted(text: str) -> str:
+    return format_source(Source(text))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_the_bundled_specs_are_in_the_style(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert formatted(text) == text
+
+
+def test_spaces_and_indentation_are_settled() -> None:
+    messy = "block  A( a,b = 3 ){\n  conv( a,3x3 ,stride = 2 )->relu\n let c=- a+b [ 1 : ]\n\n\n  lab :  gap  }\n"
+    clean = "block A(a, b=3) {\n    conv(a, 3x3, stride=2) -> relu\n    let c = -a + b[1:]\n\n    lab: gap\n}\n"
+    assert formatted(messy) == clean
+
+
+def test_comments_stay_where_they_are() -> None:
+    text = "## File.\n\n# one\nblock A() {  # two\n    # three\n    relu  # four\n    # five\n}\n# six\n"
+    assert formatted(text) == text
+
+
+def test_an_aligned_table_stays_aligned() -> None:
+    text = "let rows = [\n    # a, b\n    [1,  16, relu],\n    [6, 160, gelu],\n]\n"
+    assert formatted(text) == text
+    assert formatted("let a = [1,   2]\n") == "let a = [1, 2]\n"
+
+
+def test_a_long_chain_goes_on_before_an_arrow() -> None:
+    lines = formatted("block A() {\n    " + " -> ".join(["conv(width, 3x3)"] * 12) + "\n}\n").splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert all(line.startswith("        -> conv") for line in lines[2:-1])
+
+
+def test_a_long_call_goes_to_lines_of_its_own() -> None:
+    arguments = ", ".join(f"argument_{index}={index}" for index in range(16))
+    lines = formatted(f"block A() {{ conv({arguments}) }}\n").splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[1] == "    conv("
+    assert lines[-2] == "    )"
+
+
+def test_an_empty_text_stays_empty() -> None:
+    assert formatted("") == ""
+    assert formatted("\n\n") == ""
