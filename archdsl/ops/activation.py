@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import model_validator
 
@@ -15,8 +15,8 @@ from archdsl.shapes import Shape
 class Elementwise(One):
     """A function of each element alone."""
 
-    elementwise: ClassVar[bool] = True
-    per_channel: ClassVar[bool] = True
+    elementwise = True
+    per_channel = True
 
     def output(self, x: Shape) -> Shape:
         return x
@@ -25,14 +25,14 @@ class Elementwise(One):
 class Identity(Elementwise):
     """The value itself."""
 
-    word: ClassVar[str] = "identity"
-    view: ClassVar[bool] = True
+    word = "identity"
+    view = True
 
 
 class Scale(Elementwise):
     """The value times a constant."""
 
-    word: ClassVar[str] = "scale"
+    word = "scale"
 
     factor: Finite
 
@@ -40,19 +40,19 @@ class Scale(Elementwise):
 class Relu(Elementwise):
     """max(x, 0)."""
 
-    word: ClassVar[str] = "relu"
+    word = "relu"
 
 
 class Relu6(Elementwise):
     """min(max(x, 0), 6)."""
 
-    word: ClassVar[str] = "relu6"
+    word = "relu6"
 
 
 class LeakyRelu(Elementwise):
     """x where it is positive, else slope * x."""
 
-    word: ClassVar[str] = "leaky_relu"
+    word = "leaky_relu"
 
     slope: Finite = 0.01
 
@@ -60,7 +60,7 @@ class LeakyRelu(Elementwise):
 class Elu(Elementwise):
     """x where it is positive, else alpha * (exp(x) - 1)."""
 
-    word: ClassVar[str] = "elu"
+    word = "elu"
 
     alpha: Finite = 1.0
 
@@ -68,13 +68,13 @@ class Elu(Elementwise):
 class Selu(Elementwise):
     """1.0507 * elu(x, 1.6733) (Klambauer et al. 2017)."""
 
-    word: ClassVar[str] = "selu"
+    word = "selu"
 
 
 class Celu(Elementwise):
     """max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))."""
 
-    word: ClassVar[str] = "celu"
+    word = "celu"
 
     alpha: Annotated[float, number(lambda value: value != 0, "other than 0")] = 1.0
 
@@ -82,7 +82,7 @@ class Celu(Elementwise):
 class Gelu(Elementwise):
     """x times the normal distribution function of x (Hendrycks and Gimpel 2016), or its tanh approximation."""
 
-    word: ClassVar[str] = "gelu"
+    word = "gelu"
 
     approximate: Literal["tanh"] | None = None
 
@@ -90,31 +90,31 @@ class Gelu(Elementwise):
 class Silu(Elementwise):
     """x * sigmoid(x)."""
 
-    word: ClassVar[str] = "silu"
+    word = "silu"
 
 
 class Mish(Elementwise):
     """x * tanh(softplus(x))."""
 
-    word: ClassVar[str] = "mish"
+    word = "mish"
 
 
 class Sigmoid(Elementwise):
     """1 / (1 + exp(-x))."""
 
-    word: ClassVar[str] = "sigmoid"
+    word = "sigmoid"
 
 
 class Tanh(Elementwise):
     """The hyperbolic tangent."""
 
-    word: ClassVar[str] = "tanh"
+    word = "tanh"
 
 
 class Softplus(Elementwise):
     """log(1 + exp(beta * x)) / beta, and x where beta * x exceeds the threshold."""
 
-    word: ClassVar[str] = "softplus"
+    word = "softplus"
 
     beta: AboveZero = 1.0
     threshold: Finite = 20.0
@@ -123,25 +123,25 @@ class Softplus(Elementwise):
 class Softsign(Elementwise):
     """x / (1 + |x|)."""
 
-    word: ClassVar[str] = "softsign"
+    word = "softsign"
 
 
 class Hardswish(Elementwise):
     """x * relu6(x + 3) / 6 (Howard et al. 2019)."""
 
-    word: ClassVar[str] = "hardswish"
+    word = "hardswish"
 
 
 class Hardsigmoid(Elementwise):
     """relu6(x + 3) / 6."""
 
-    word: ClassVar[str] = "hardsigmoid"
+    word = "hardsigmoid"
 
 
 class Hardtanh(Elementwise):
     """min(max(x, low), high)."""
 
-    word: ClassVar[str] = "hardtanh"
+    word = "hardtanh"
 
     low: Finite = -1.0
     high: Finite = 1.0
@@ -156,13 +156,13 @@ class Hardtanh(Elementwise):
 class LogSigmoid(Elementwise):
     """log(sigmoid(x))."""
 
-    word: ClassVar[str] = "log_sigmoid"
+    word = "log_sigmoid"
 
 
 class Prelu(Elementwise):
     """leaky_relu with a learned slope, one for all or (`shared=false`) one a channel (He et al. 2015)."""
 
-    word: ClassVar[str] = "prelu"
+    word = "prelu"
 
     shared: bool = True
     slope: Finite = 0.25
@@ -188,10 +188,10 @@ class _Softmax(One):
 class Softmax(_Softmax):
     """Positive values that sum to 1 along an axis, the last unless `axis` names another."""
 
-    word: ClassVar[str] = "softmax"
+    word = "softmax"
 
 
 class LogSoftmax(_Softmax):
     """The logarithm of `softmax`."""
 
-    word: ClassVar[str] = "log_softmax"
+    word = "log_softmax"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -46,8 +46,9 @@ class Described(BaseModel):
     A validator that rejects raises `ValueError` with a message for the user.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=False, defer_build=True)
     word: ClassVar[str]
+    open_arguments: ClassVar[bool] = False  # takes further arguments by name, as `rearrange` takes sizes of axes
 
     @classmethod
     def arguments(cls) -> tuple[str, ...]:
@@ -92,8 +93,7 @@ class Described(BaseModel):
 
 @cache
 def _words_by_field(cls: type[Described]) -> dict[str, frozenset[str]]:
-    hints = get_type_hints(cls)
-    found = {name: _literals(hints[name]) for name in cls.model_fields}
+    found = {name: _literals(field.annotation) for name, field in cls.model_fields.items()}
     return {name: words for name, words in found.items() if words}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import model_validator
 
@@ -17,8 +17,8 @@ from archdsl.shapes import Shape
 class Conv(One):
     """Convolution: each output is a weighted sum over a window of the input."""
 
-    word: ClassVar[str] = "conv"
-    weighted: ClassVar[bool] = True
+    word = "conv"
+    weighted = True
 
     out: Positive
     kernel: Sizes
@@ -80,8 +80,8 @@ class Conv(One):
 class ConvTranspose(One):
     """Transposed convolution: each input element adds a weighted window to the output."""
 
-    word: ClassVar[str] = "conv_transpose"
-    weighted: ClassVar[bool] = True
+    word = "conv_transpose"
+    weighted = True
 
     out: Positive
     kernel: Sizes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from archdsl.ops.common import One, Rate, channels_first
 from archdsl.shapes import Shape
 
@@ -11,10 +9,10 @@ from archdsl.shapes import Shape
 class Dropout(One):
     """Zeroes each element with probability `rate` in training, and scales the rest by 1 / (1 - rate)."""
 
-    word: ClassVar[str] = "dropout"
-    elementwise: ClassVar[bool] = True
-    per_channel: ClassVar[bool] = True
-    random: ClassVar[bool] = True
+    word = "dropout"
+    elementwise = True
+    per_channel = True
+    random = True
 
     rate: Rate = 0.5
 
@@ -25,10 +23,10 @@ class Dropout(One):
 class DropoutChannels(One):
     """Zeroes each channel of each example with probability `rate` in training, and scales the rest."""
 
-    word: ClassVar[str] = "dropout_channels"
-    elementwise: ClassVar[bool] = True
-    per_channel: ClassVar[bool] = True
-    random: ClassVar[bool] = True
+    word = "dropout_channels"
+    elementwise = True
+    per_channel = True
+    random = True
 
     rate: Rate = 0.5
 
@@ -40,10 +38,10 @@ class DropoutChannels(One):
 class StochasticDepth(One):
     """Zeroes the whole branch of each example with probability `rate` in training (Huang et al. 2016)."""
 
-    word: ClassVar[str] = "stochastic_depth"
-    elementwise: ClassVar[bool] = True
-    per_channel: ClassVar[bool] = True
-    random: ClassVar[bool] = True
+    word = "stochastic_depth"
+    elementwise = True
+    per_channel = True
+    random = True
 
     rate: Rate
 

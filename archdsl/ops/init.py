@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod, sqrt
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import model_validator
 
@@ -14,19 +14,19 @@ from archdsl.ops.common import Finite, NotNegative
 class Zeros(Init):
     """Every value is 0."""
 
-    word: ClassVar[str] = "zeros"
+    word = "zeros"
 
 
 class Ones(Init):
     """Every value is 1."""
 
-    word: ClassVar[str] = "ones"
+    word = "ones"
 
 
 class Constant(Init):
     """Every value is `value`."""
 
-    word: ClassVar[str] = "constant"
+    word = "constant"
 
     value: Finite
 
@@ -34,7 +34,7 @@ class Constant(Init):
 class Normal(Init):
     """Normal with a mean and a standard deviation."""
 
-    word: ClassVar[str] = "normal"
+    word = "normal"
 
     mean: Finite = 0.0
     std: NotNegative = 1.0
@@ -43,7 +43,7 @@ class Normal(Init):
 class TruncatedNormal(Init):
     """Normal, drawn again outside `a` to `b`; the bounds are absolute, not in standard deviations."""
 
-    word: ClassVar[str] = "truncated_normal"
+    word = "truncated_normal"
 
     std: NotNegative = 1.0
     mean: Finite = 0.0
@@ -60,7 +60,7 @@ class TruncatedNormal(Init):
 class Uniform(Init):
     """Uniform from `low` to `high`."""
 
-    word: ClassVar[str] = "uniform"
+    word = "uniform"
 
     low: Finite = 0.0
     high: Finite = 1.0
@@ -75,8 +75,8 @@ class Uniform(Init):
 class KaimingNormal(Init):
     """Normal of mean 0 and std sqrt(2 / (1 + a^2) / fan) (He et al. 2015, arXiv:1502.01852)."""
 
-    word: ClassVar[str] = "kaiming_normal"
-    fans: ClassVar[bool] = True
+    word = "kaiming_normal"
+    fans = True
 
     mode: Literal["fan_in", "fan_out"] = "fan_in"
     a: Finite = 0.0
@@ -85,8 +85,8 @@ class KaimingNormal(Init):
 class KaimingUniform(Init):
     """Uniform within sqrt(6 / (1 + a^2) / fan) of 0 (He et al. 2015, arXiv:1502.01852)."""
 
-    word: ClassVar[str] = "kaiming_uniform"
-    fans: ClassVar[bool] = True
+    word = "kaiming_uniform"
+    fans = True
 
     mode: Literal["fan_in", "fan_out"] = "fan_in"
     a: Finite = 0.0
@@ -95,8 +95,8 @@ class KaimingUniform(Init):
 class XavierNormal(Init):
     """Normal of mean 0 and std gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
 
-    word: ClassVar[str] = "xavier_normal"
-    fans: ClassVar[bool] = True
+    word = "xavier_normal"
+    fans = True
 
     gain: NotNegative = 1.0
 
@@ -104,8 +104,8 @@ class XavierNormal(Init):
 class XavierUniform(Init):
     """Uniform within gain * sqrt(6 / (fan_in + fan_out)) of 0 (Glorot and Bengio 2010)."""
 
-    word: ClassVar[str] = "xavier_uniform"
-    fans: ClassVar[bool] = True
+    word = "xavier_uniform"
+    fans = True
 
     gain: NotNegative = 1.0
 
@@ -113,7 +113,7 @@ class XavierUniform(Init):
 class NormOf(Init):
     """The norm of the tensor `of` beside it, over all its axes but the first; never written in a spec."""
 
-    word: ClassVar[str] = "norm_of"
+    word = "norm_of"
 
     of: str
 

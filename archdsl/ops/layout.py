@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, model_validator
 
@@ -14,8 +14,8 @@ from archdsl.shapes import Shape
 class Flatten(One):
     """All elements of an example along one axis, `c`."""
 
-    word: ClassVar[str] = "flatten"
-    view: ClassVar[bool] = True
+    word = "flatten"
+    view = True
 
     def output(self, x: Shape) -> Shape:
         if x.rank == 0:
@@ -26,8 +26,8 @@ class Flatten(One):
 class Shuffle(One):
     """Interleaves the groups of channels: channel i of group g becomes channel i * groups + g (ShuffleNet)."""
 
-    word: ClassVar[str] = "shuffle"
-    view: ClassVar[bool] = True
+    word = "shuffle"
+    view = True
 
     groups: Positive
 
@@ -51,8 +51,8 @@ def _pieces(value: Any) -> Any:
 class Split(Op):
     """A list of pieces along an axis, the first unless `axis` names another: `n` equal ones, or of given sizes."""
 
-    word: ClassVar[str] = "split"
-    view: ClassVar[bool] = True
+    word = "split"
+    view = True
 
     pieces: Annotated[int | tuple[int, ...], BeforeValidator(_pieces)]
     axis: str | None = None
@@ -79,8 +79,8 @@ class Split(Op):
 class Unstack(Op):
     """A list of the slices along an axis, the first unless `axis` names another; the axis goes."""
 
-    word: ClassVar[str] = "unstack"
-    view: ClassVar[bool] = True
+    word = "unstack"
+    view = True
 
     axis: str | None = None
 
@@ -93,8 +93,8 @@ class Unstack(Op):
 class Last(One):
     """The last slice along an axis, the last unless `axis` names another; the axis goes."""
 
-    word: ClassVar[str] = "last"
-    view: ClassVar[bool] = True
+    word = "last"
+    view = True
 
     axis: str | None = None
 
@@ -105,8 +105,8 @@ class Last(One):
 class Slice(One):
     """The elements `start` to `stop` (exclusive, or to the end) of an axis, the first unless `axis` names another."""
 
-    word: ClassVar[str] = "slice"
-    view: ClassVar[bool] = True
+    word = "slice"
+    view = True
 
     start: Whole
     stop: Annotated[int | None, whole(1, optional=True)] = None
@@ -130,8 +130,8 @@ class Slice(One):
 class Roll(One):
     """Shifts an axis, and brings what falls off behind to the front; negative shifts go to the front."""
 
-    word: ClassVar[str] = "roll"
-    view: ClassVar[bool] = True
+    word = "roll"
+    view = True
 
     shift: Annotated[int, whole(1 - BIGGEST_FIELD)]
     axis: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import model_validator
 
 from archdsl.ops.base import Init, ShapeError, Tensor
@@ -15,8 +13,8 @@ from archdsl.shapes import Shape
 class Linear(One):
     """Linear map of the last axis, which becomes `c`."""
 
-    word: ClassVar[str] = "linear"
-    weighted: ClassVar[bool] = True
+    word = "linear"
+    weighted = True
 
     out: Positive
     bias: bool = True

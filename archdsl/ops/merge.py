@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from archdsl.ops.base import ShapeError
 from archdsl.ops.common import Many, axis_index, listed, names, number
@@ -14,8 +14,8 @@ Factor = Annotated[float | None, number(lambda value: value > 0, "above 0", opti
 class _Same(Many):
     """A merge of values of one shape."""
 
-    elementwise: ClassVar[bool] = True
-    per_channel: ClassVar[bool] = True
+    elementwise = True
+    per_channel = True
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         listed(self, inputs)
@@ -29,19 +29,19 @@ class _Same(Many):
 class Add(_Same):
     """The sum of values of one shape; nothing is broadcast."""
 
-    word: ClassVar[str] = "add"
+    word = "add"
 
 
 class Mean(_Same):
     """The mean of values of one shape; nothing is broadcast."""
 
-    word: ClassVar[str] = "mean"
+    word = "mean"
 
 
 class Mul(Many):
     """The product of values; where one has size 1 along an axis, as a gate has, it stretches."""
 
-    word: ClassVar[str] = "mul"
+    word = "mul"
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         listed(self, inputs)
@@ -62,8 +62,8 @@ class Mul(Many):
 class Concat(Many):
     """The values one after the other along an axis, the first unless `axis` names another."""
 
-    word: ClassVar[str] = "concat"
-    view: ClassVar[bool] = True
+    word = "concat"
+    view = True
 
     axis: str | None = None
 
@@ -90,8 +90,8 @@ class Concat(Many):
 class Stack(Many):
     """The values side by side along a new first axis, named `axis` if that is given."""
 
-    word: ClassVar[str] = "stack"
-    view: ClassVar[bool] = True
+    word = "stack"
+    view = True
 
     axis: str | None = None
 
@@ -110,7 +110,7 @@ class Stack(Many):
 class Matmul(Many):
     """The matrix product of two values over the last axis of one and the last but one of the other."""
 
-    word: ClassVar[str] = "matmul"
+    word = "matmul"
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         if len(inputs) != 2:
@@ -134,7 +134,7 @@ class Matmul(Many):
 class Attention(Many):
     """softmax(q k^T * scale) v over the list q, k, v, whose last two axes are positions and features."""
 
-    word: ClassVar[str] = "attention"
+    word = "attention"
 
     scale: Factor = None
     causal: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import model_validator
 
@@ -29,8 +29,8 @@ Momentum = Annotated[float | None, number(lambda value: 0 <= value <= 1, "from 0
 class BatchNorm(One):
     """Normalises each channel over the batch and space (Ioffe and Szegedy 2015); `momentum=none` averages all steps."""
 
-    word: ClassVar[str] = "batchnorm"
-    per_channel: ClassVar[bool] = True
+    word = "batchnorm"
+    per_channel = True
 
     eps: AboveZero = 1e-5
     momentum: Momentum = 0.1
@@ -63,7 +63,7 @@ class BatchNorm(One):
 class LayerNorm(One):
     """Normalises along one axis, the last unless `axis` names another (Ba et al. 2016)."""
 
-    word: ClassVar[str] = "layernorm"
+    word = "layernorm"
 
     eps: AboveZero = 1e-5
     axis: str | None = None
@@ -89,7 +89,7 @@ class LayerNorm(One):
 class GroupNorm(One):
     """Normalises each group of channels over the group and space (Wu and He 2018)."""
 
-    word: ClassVar[str] = "groupnorm"
+    word = "groupnorm"
 
     groups: Positive
     eps: AboveZero = 1e-5
@@ -112,8 +112,8 @@ class GroupNorm(One):
 class InstanceNorm(One):
     """Normalises each channel of each example over space (Ulyanov et al. 2016)."""
 
-    word: ClassVar[str] = "instancenorm"
-    per_channel: ClassVar[bool] = True
+    word = "instancenorm"
+    per_channel = True
 
     eps: AboveZero = 1e-5
     affine: bool = False
@@ -137,7 +137,7 @@ class InstanceNorm(One):
 class LocalResponseNorm(One):
     """Divides by a power of the squares of `size` neighbouring channels (Krizhevsky et al. 2012)."""
 
-    word: ClassVar[str] = "lrn"
+    word = "lrn"
 
     size: Positive
     alpha: NotNegative = 1e-4

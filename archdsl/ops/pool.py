@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import model_validator
 
 from archdsl.ops.base import ShapeError
@@ -15,8 +13,8 @@ from archdsl.shapes import Shape
 class MaxPool(One):
     """The largest value in each window; the stride is the kernel unless it is said."""
 
-    word: ClassVar[str] = "maxpool"
-    per_channel: ClassVar[bool] = True
+    word = "maxpool"
+    per_channel = True
 
     kernel: Sizes
     stride: OptionalSizes = None
@@ -36,8 +34,8 @@ class MaxPool(One):
 class AvgPool(One):
     """The average of each window; where it is padded, `count_padding` says whether padding counts as elements."""
 
-    word: ClassVar[str] = "avgpool"
-    per_channel: ClassVar[bool] = True
+    word = "avgpool"
+    per_channel = True
 
     kernel: Sizes
     stride: OptionalSizes = None
@@ -91,7 +89,7 @@ def _pooled(op: MaxPool | AvgPool, x: Shape, window: Window, ceil: bool) -> Shap
 class _Adaptive(One):
     """A pool with a given output size: region i of n covers floor(i * size / n) to ceil((i + 1) * size / n)."""
 
-    per_channel: ClassVar[bool] = True
+    per_channel = True
 
     size: Sizes
 
@@ -103,17 +101,17 @@ class _Adaptive(One):
 class AdaptiveAvgPool(_Adaptive):
     """The average of each of `size` regions that cover the input evenly."""
 
-    word: ClassVar[str] = "adaptive_avgpool"
+    word = "adaptive_avgpool"
 
 
 class AdaptiveMaxPool(_Adaptive):
     """The largest value in each of `size` regions that cover the input evenly."""
 
-    word: ClassVar[str] = "adaptive_maxpool"
+    word = "adaptive_maxpool"
 
 
 class _Global(One):
-    per_channel: ClassVar[bool] = True
+    per_channel = True
 
     def output(self, x: Shape) -> Shape:
         channels_first(self, x)
@@ -123,10 +121,10 @@ class _Global(One):
 class GlobalAvgPool(_Global):
     """The average of each channel, of size 1 along every spatial axis."""
 
-    word: ClassVar[str] = "gap"
+    word = "gap"
 
 
 class GlobalMaxPool(_Global):
     """The largest value of each channel, of size 1 along every spatial axis."""
 
-    word: ClassVar[str] = "gmp"
+    word = "gmp"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import model_validator
 
@@ -35,9 +35,9 @@ class Rearrange(One):
     further arguments: `rearrange("c (h p) (w q) -> (c p q) h w", p=2, q=2)`.
     """
 
-    word: ClassVar[str] = "rearrange"
-    view: ClassVar[bool] = True
-    open_arguments: ClassVar[bool] = True
+    word = "rearrange"
+    view = True
+    open_arguments = True
 
     pattern: str
     sizes: tuple[tuple[str, int], ...] = ()

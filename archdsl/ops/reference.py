@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
@@ -97,7 +97,7 @@ def _words(cls: type[Described], name: str) -> tuple[str, ...]:
         for part in get_args(hint):
             yield from (part,) if isinstance(part, str) and get_origin(hint) is Literal else literals(part)
 
-    return tuple(literals(Union[get_type_hints(cls)[name], None]))  # noqa: UP007
+    return tuple(literals(Union[cls.model_fields[name].annotation, None]))  # noqa: UP007
 
 
 def _default(cls: type[Described], name: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ValidationInfo, model_validator
 
@@ -18,9 +18,9 @@ DIMS_OF_MODE = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 class Pad(One):
     """Adds elements around the spatial axes: a number, one for each axis, or a pair for each axis."""
 
-    word: ClassVar[str] = "pad"
-    per_channel: ClassVar[bool] = True
-    view: ClassVar[bool] = True
+    word = "pad"
+    per_channel = True
+    view = True
 
     sides: Sides
     mode: Literal["constant", "reflect", "replicate", "circular"] = "constant"
@@ -51,8 +51,8 @@ class Pad(One):
 class PadChannels(One):
     """Adds channels of zeros before and after the channels."""
 
-    word: ClassVar[str] = "pad_channels"
-    view: ClassVar[bool] = True
+    word = "pad_channels"
+    view = True
 
     before: Whole = 0
     after: Whole = 0
@@ -65,9 +65,9 @@ class PadChannels(One):
 class Crop(One):
     """The middle of the spatial axes; of an odd rest the larger part is cut off behind."""
 
-    word: ClassVar[str] = "crop"
-    per_channel: ClassVar[bool] = True
-    view: ClassVar[bool] = True
+    word = "crop"
+    per_channel = True
+    view = True
 
     size: Sizes
 
@@ -110,8 +110,8 @@ def _check_mode(op: Op, mode: str, x: Shape) -> None:
 class Upsample(One):
     """Resizes the spatial axes by a factor, or one for each axis; sizes are rounded down."""
 
-    word: ClassVar[str] = "upsample"
-    per_channel: ClassVar[bool] = True
+    word = "upsample"
+    per_channel = True
 
     factor: Factors
     mode: Mode = "nearest"
@@ -140,8 +140,8 @@ class Upsample(One):
 class Resize(One):
     """Resizes the spatial axes to a size, or one for each axis."""
 
-    word: ClassVar[str] = "resize"
-    per_channel: ClassVar[bool] = True
+    word = "resize"
+    per_channel = True
 
     size: Sizes
     mode: Mode = "nearest"
