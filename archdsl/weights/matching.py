@@ -18,6 +18,7 @@ from archdsl.weights.problems import (
 )
 
 PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every key
+COMPARED = 10_000  # pairs of names up to which a misspelt one is looked for
 COUNTER = ".num_batches_tracked"
 Note = Callable[[str], None]
 
@@ -67,11 +68,10 @@ def _missing(given: Mapping[str, np.ndarray], expected: Mapping[str, Tensor]) ->
 
 def _unexpected(given: Mapping[str, np.ndarray], expected: Mapping[str, Tensor]) -> list[Diagnostic]:
     absent = [key for key in expected if key not in given]
-    return [
-        UnexpectedWeight(key, _sizes(array.shape), did_you_mean(key, absent)).diagnostic()
-        for key, array in given.items()
-        if key not in expected
-    ]
+    unknown = [key for key in given if key not in expected]
+    # A checkpoint of another net altogether has nothing to suggest, and comparing each with each would take long.
+    near = {key: did_you_mean(key, absent) for key in unknown} if len(unknown) * len(absent) < COMPARED else {}
+    return [UnexpectedWeight(key, _sizes(given[key].shape), near.get(key)).diagnostic() for key in unknown]
 
 
 def _unlike(given: Mapping[str, np.ndarray], expected: Mapping[str, Tensor]) -> list[Diagnostic]:
