@@ -101,4 +101,4 @@ def _pdf(svg: bytes) -> bytes:
     drawing = svg2rlg(io.BytesIO(svg))
     if drawing is None:
         raise RenderError("svglib does not read the SVG")
-    return bytes(renderPDF.drawToString(drawing, canvasKwds={"invariant": 1}))
+    return bytes(renderPDF.drawToString(drawing, invariant=1))
