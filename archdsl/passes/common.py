@@ -80,6 +80,23 @@ def joint_path(edit: Edit, indices: list[int], scope: int) -> str:
     return edit.free_path(f"{level}.{name}" if level else name)
 
 
+def residual_sides(graph: Graph, match: Match[object]) -> tuple[Value, Value] | None:
+    """The body and the shortcut of the addition that ends a residual, or `None` for any other addition."""
+    inputs = match.node.inputs
+    if len(inputs) != 2 or graph.scopes[match.node.scope].kind not in ("residual", "branches"):
+        return None
+    first, second = inputs
+    if graph.scopes[match.node.scope].kind == "residual":
+        return first, second
+    marks = [graph.nodes[value.node].skip for value in inputs]
+    return None if marks[0] == marks[1] else ((second, first) if marks[0] else (first, second))
+
+
+def level_of(path: str) -> str:
+    """The level of a path, as a prefix: `layer1.0.` of `layer1.0.conv1`."""
+    return path[: path.rfind(".") + 1]
+
+
 def values(match: Match[object]) -> tuple[Value, ...]:
     """All results of a node."""
     return tuple(Value(match.index, output) for output in range(len(match.node.outputs)))

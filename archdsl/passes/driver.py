@@ -11,7 +11,7 @@ from archdsl.graph import Graph
 from archdsl.graph.verify import IllegalGraph, verify
 from archdsl.passes.edit import Edit
 from archdsl.passes.plan import Plan, identity
-from archdsl.passes.rule import Keep, Match, Pass, Pipeline, pattern, sites
+from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Pipeline, pattern, sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ def run(graph: Graph, rewrite: Pass, fuel: int | None = None) -> Result:
         graph, step = edit.commit()
         plan = plan.then(step)
         _verified(graph, rewrite, "after")
+        if rewrite.once:
+            return Result(graph, plan, (*trace, *kept))
 
 
 def _turns(graph: Graph, rewrite: Pipeline, left: int) -> Result:
@@ -103,6 +105,8 @@ def _round(graph: Graph, rewrite: Pass) -> tuple[Edit, list[Site], list[Site]]:
             continue  # the next round sees it as it is then
         outcome = rewrite.rewrite(edit, *matches)
         paths = tuple(match.node.path for match in nodes)
+        if outcome is NOT_A_SITE:
+            continue
         if isinstance(outcome, Keep):
             kept.append(Site(rewrite.word(), paths, "kept", outcome.reason))
         else:

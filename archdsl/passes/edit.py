@@ -46,6 +46,7 @@ class Edit:
     touched: set[int] = field(default_factory=set)
     _added: list[_Added] = field(default_factory=list)
     _redirected: dict[Value, Source] = field(default_factory=dict)
+    _inserted: dict[Value, Source] = field(default_factory=dict)
     _operations: dict[int, Op] = field(default_factory=dict)
     _weights: dict[str, Expr] = field(default_factory=dict)
     _paths: set[str] | None = None
@@ -67,12 +68,21 @@ class Edit:
         return path
 
     def add(
-        self, op: Op, inputs: Sequence[Source], *, at: int, path: str, scope: int | None = None, outputs: int = 1
+        self,
+        op: Op,
+        inputs: Sequence[Source],
+        *,
+        at: int,
+        path: str,
+        scope: int | None = None,
+        outputs: int = 1,
+        skip: bool | None = None,
     ) -> tuple[New, ...]:
-        """A new node in the place of node `at`, whose skip and training marks it takes; its results."""
+        """A new node in the place of node `at`, whose training mark it takes, and its skip mark too unless given."""
         like = self.graph.nodes[at]
         where = like.scope if scope is None else scope
-        self._added.append(_Added(at, path, op, tuple(inputs), where, like.skip, like.training, like))
+        marked = like.skip if skip is None else skip
+        self._added.append(_Added(at, path, op, tuple(inputs), where, marked, like.training, like))
         self.touched.add(at)
         return tuple(New(len(self._added) - 1, output) for output in range(outputs))
 
@@ -84,6 +94,11 @@ class Edit:
     def redirect(self, old: Value, new: Source) -> None:
         """Lets every reader of a value, outputs too, read another one."""
         self._redirected[old] = new
+        self.touched.add(old.node)
+
+    def insert_after(self, old: Value, new: New) -> None:
+        """Lets the readers of a value read what was made of it; the nodes of this edit still read the value itself."""
+        self._inserted[old] = new
         self.touched.add(old.node)
 
     def change(self, index: int, op: Op) -> None:
@@ -121,7 +136,9 @@ class Edit:
         nodes: list[Node] = []
         for item in order:
             nodes.append(self._node(items[item], place, nodes))
-        outputs = tuple(replace(output, value=self._moved(output.value, place)) for output in graph.outputs)
+        outputs = tuple(
+            replace(output, value=self._moved(self._behind(output.value), place)) for output in graph.outputs
+        )
         program = replace(graph.program, nodes=tuple(nodes), outputs=outputs, declared=())
         declared = self._declared([items[item] for item in order])
         if declared != tuple(range(len(nodes))):
@@ -133,14 +150,19 @@ class Edit:
         return ("old", item) if isinstance(item, int) else ("new", self._added.index(item))
 
     def _sources(self, item: int | _Added) -> Iterable[Source]:
-        inputs: Sequence[Source] = self.graph.nodes[item].inputs if isinstance(item, int) else item.inputs
-        return (self._final(value) for value in inputs)
+        if isinstance(item, int):
+            return (self._behind(value) for value in self.graph.nodes[item].inputs)
+        return (self._final(source) for source in item.inputs)
 
     def _final(self, source: Source) -> Source:
         """What a value was redirected to in the end."""
         while isinstance(source, Value) and source in self._redirected:
             source = self._redirected[source]
         return source
+
+    def _behind(self, value: Value) -> Source:
+        """What an old reader of a value reads now: what was inserted behind it, if anything was."""
+        return self._final(self._inserted.get(value, value))
 
     def _order(self, items: list[int | _Added]) -> list[int]:
         """A topological order that keeps program order wherever it can."""
@@ -180,7 +202,7 @@ class Edit:
         if isinstance(item, int):
             node = self.graph.nodes[item]
             op = self._operations.get(item, node.op)
-            inputs = tuple(self._moved(value, place) for value in node.inputs)
+            inputs = tuple(self._moved(self._behind(value), place) for value in node.inputs)
             outputs = op.outputs(*_shapes(before, inputs))
             return replace(node, op=op, inputs=inputs, outputs=outputs)
         inputs = tuple(self._moved(source, place) for source in item.inputs)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from archdsl.ir.program import Value
 from archdsl.ops import Concat, Dropout, DropoutChannels, Flatten, Identity, Scale, Split, StochasticDepth
 from archdsl.passes.edit import Edit
-from archdsl.passes.rule import Keep, Match, Pass, Promise
+from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
 Candidate = Identity | Dropout | DropoutChannels | StochasticDepth | Scale | Flatten | Split | Concat
 
@@ -25,7 +25,7 @@ class RemoveIdentities(Pass):
         """Lets the readers of an identity read what it reads."""
         source = _same(edit, node)
         if source is None:
-            return Keep(f"this `{node.op.word}` computes something")
+            return NOT_A_SITE
         edit.redirect(node.value, source)
         edit.remove(node.index)
         return None

@@ -9,7 +9,7 @@ from archdsl.ops import BatchNorm, Conv
 from archdsl.ops.base import Op
 from archdsl.passes.common import input_shape, is_shared, only_reader
 from archdsl.passes.edit import Edit
-from archdsl.passes.rule import Keep, Match, Pass, Promise
+from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class ResnetB(Pass):
         """Swaps the strides of the two convolutions."""
         graph = edit.graph
         first, second = (conv.op.window(input_shape(graph, conv)) for conv in (narrow, wide))
-        if all(stride == 1 for stride in first.stride):
-            return Keep("the 1x1 has no stride")
-        if any(size != 1 for size in first.kernel) or all(size == 1 for size in second.kernel):
-            return Keep("this is no 1x1 before a larger convolution")
+        if any(size != 1 for size in first.kernel) or all(stride == 1 for stride in first.stride):
+            return NOT_A_SITE
+        if all(size == 1 for size in second.kernel):
+            return Keep("the convolution behind it is a 1x1 too")
         if not act.op.elementwise:
             return Keep(f"`{act.op.word}` between them is no activation")
         if any(stride != 1 for stride in second.stride):

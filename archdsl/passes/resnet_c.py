@@ -8,7 +8,7 @@ from typing import ClassVar
 from archdsl.ops import BatchNorm, Conv, Relu
 from archdsl.passes.common import input_shape, is_shared, only_reader
 from archdsl.passes.edit import Edit, Source
-from archdsl.passes.rule import Keep, Match, Pass, Promise
+from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ResnetC(Pass):
         graph, op = edit.graph, conv.op
         window = op.window(input_shape(graph, conv))
         if set(window.kernel) != {7} or len(window.kernel) != 2:
-            return Keep("this convolution is no 7x7")
+            return NOT_A_SITE
         if conv.node.inputs[0].node not in graph.inputs:
             return Keep("it does not read the input of the net")
         if op.groups != 1 or is_shared(graph, conv) or only_reader(graph, conv.index) != norm.index:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from archdsl.ops import AvgPool, Conv
 from archdsl.passes.common import input_shape, is_shared
 from archdsl.passes.edit import Edit
-from archdsl.passes.rule import Keep, Match, Pass, Promise
+from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ResnetD(Pass):
         graph, op = edit.graph, conv.op
         window = op.window(input_shape(graph, conv))
         if any(size != 1 for size in window.kernel) or all(stride == 1 for stride in window.stride):
-            return Keep("this is no strided 1x1")
+            return NOT_A_SITE
         if not conv.node.skip:
             return Keep("it does not lie on a shortcut")
         if is_shared(graph, conv) or op.groups != 1:

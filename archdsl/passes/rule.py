@@ -40,6 +40,9 @@ class Keep:
     reason: str
 
 
+NOT_A_SITE = Keep("")  # the pattern is met and the law does not speak of it: nothing to report
+
+
 @dataclass(frozen=True)
 class Pass:
     """A rewrite. Subclasses are frozen dataclasses; their fields are the options of the command line.
@@ -47,12 +50,13 @@ class Pass:
     `rewrite(self, edit, ...)` takes, behind the edit, matches by type: `conv: Match[Conv], norm: Match[BatchNorm]` is a
     chain, `convs: tuple[Match[Conv], ...]` any number of readers of one value, such a tuple before one match all that
     a merge reads, behind one match all that reads its results. It edits and returns `None`, or returns `Keep`
-    without having edited anything.
+    without having edited anything; `NOT_A_SITE` is kept in silence.
     """
 
     promise: ClassVar[Promise]
     law: ClassVar[str]  # the equation or argument behind it
     source: ClassVar[str]  # the paper or reference that it is from
+    once: ClassVar[bool] = False  # one sweep: what it makes is no site of its own
     where: str = ""  # only sites whose path, block or role has this name
 
     @classmethod

@@ -57,8 +57,8 @@ def prove(
 ) -> Proof:
     """What a rewrite promises, held against random inputs and, unless given, random weights.
 
-    `exact-eval` compares the outputs in inference. `exact` compares a training step too: outputs, gradients and buffers,
-    and after `steps` steps of SGD with momentum the weights and the momentum. Everything is computed in float64.
+    `exact-eval` compares the outputs in inference. `exact` compares a training step too: outputs, gradients and
+    buffers, and after `steps` steps of SGD with momentum the weights and the momentum. All of it is float64.
     A `redesign` promises nothing of its function, so there is nothing to compare: its proof is empty.
     """
     if promise == "redesign":
@@ -77,7 +77,7 @@ def _modules(before: Graph, after: Graph, plan: Plan, old: Mapping[str, Array]) 
     one = instantiate(
         before, {key: array.astype(np.float32, copy=False) for key, array in _floats(old).items()} | _counts(old)
     )
-    other_arrays = plan.apply(old)
+    other_arrays = plan.apply(old, random_weights(after, 1))
     two = instantiate(after, {k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in other_arrays.items()})
     for module, arrays in ((one, old), (two, other_arrays)):
         module.double()
