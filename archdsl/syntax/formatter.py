@@ -250,7 +250,9 @@ def _split(pieces: list[Piece], line: Line, kept: dict[int, int]) -> list[int]:
     if width <= WIDTH:
         return []
     return (
-        _split_body(pieces, code) or _split_chain(pieces, code, ends) or _split_bracket(pieces, code, ends, line.indent)
+        _split_body(pieces, code)
+        or _split_chain(pieces, code, ends, line.indent)
+        or _split_bracket(pieces, code, ends, line.indent)
     )
 
 
@@ -263,18 +265,30 @@ def _split_body(pieces: list[Piece], code: range) -> list[int]:
     return []
 
 
-def _split_chain(pieces: list[Piece], code: range, ends: list[int]) -> list[int]:
-    """The last arrow, or else the last `and` or `or`, outside of brackets before which all fits."""
+def _split_chain(pieces: list[Piece], code: range, ends: list[int], indent: int) -> list[int]:
+    """The last arrows, or else the last `and` or `or`, outside of brackets before which all fits."""
     for marks in (("->",), ("and", "or", "else"), ("+", "-")):
-        level, fitting = 0, []
-        for index, _end in zip(code, ends, strict=True):
+        level, places = 0, []
+        for index in code:
             kind = pieces[index].kind
-            if level <= 0 and kind in marks and index > code.start and ends[index - 1 - code.start] <= WIDTH:
-                fitting.append(index)
+            if level <= 0 and kind in marks and index > code.start:
+                places.append(index)
             level += (kind in "([") - (kind in ")]")
-        if fitting:
-            return fitting[-1:]
+        if breaks := _fill(places, code, ends, indent + INDENT):
+            return breaks
     return []
+
+
+def _fill(places: list[int], code: range, ends: list[int], indent: int) -> list[int]:
+    """Of the places where a line may end, those where it has to; the lines behind the first have this indentation."""
+    breaks: list[int] = []
+    shift, last = 0, None
+    for place in [*places, code.stop]:
+        if ends[place - 1 - code.start] + shift > WIDTH and last is not None:
+            breaks.append(last)
+            shift = indent - ends[last - 1 - code.start] - 1
+        last = place
+    return breaks
 
 
 def _split_bracket(pieces: list[Piece], code: range, ends: list[int], indent: int) -> list[int]:
@@ -285,13 +299,13 @@ def _split_bracket(pieces: list[Piece], code: range, ends: list[int], indent: in
         if pieces[index].kind in ("(", "[") and index + 1 < pieces[index].partner < code.stop
     ]
     level, commas = 0, []
-    for index, end in zip(code, ends, strict=True):
+    for index in code:
         kind = pieces[index].kind
         level += (kind in "([") - (kind in ")]")
-        if level == 0 and kind == "," and end <= WIDTH and index + 1 < code.stop:
+        if level == 0 and kind == "," and index + 1 < code.stop:
             commas.append(index + 1)
-    if commas and pieces[code.start].kind not in WORDS:
-        return commas[-1:]
+    if pieces[code.start].kind not in WORDS and (breaks := _fill(commas, code, ends, indent)):
+        return breaks
     if pairs:
         close, opener = max(pairs, key=lambda pair: (ends[pair[0] - code.start] - ends[pair[1] - code.start], -pair[1]))
         return [opener + 1, close]

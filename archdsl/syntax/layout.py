@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from archdsl.diagnostics import Problem
 from archdsl.limits import Limits
@@ -11,6 +14,7 @@ from archdsl.source import Source, Span
 from archdsl.syntax import problems
 from archdsl.syntax.lexer import SOFT, STATEMENTS, Token
 
+_SPACE = re.compile(r"[ \t]*")
 CLOSER = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(CLOSER.values())
 GOES_ON = frozenset(
@@ -62,10 +66,10 @@ def lay_out(source: Source, tokens: list[Token], limits: Limits, declares: bool 
     return Laid(layout.out, layout.problems, layout.quiet)
 
 
-def _closes_later(closer: str, rest: Sequence[Token]) -> bool:
-    """Whether the rest of the line has one closing bracket of a kind more than it opens."""
-    level = 0
-    for token in rest:
+def _closes_later(tokens: Sequence[Token], index: int) -> bool:
+    """Whether the line goes on with one more closing bracket of a token's kind than it opens."""
+    level, closer = 0, tokens[index].kind
+    for token in islice(tokens, index + 1, None):
         if token.kind == "newline":
             break
         level += (token.kind == closer) - (CLOSER.get(token.kind) == closer)
@@ -109,7 +113,7 @@ class _Layout:
             line_end = None
             if kind in CLOSER:
                 self._opened(token)
-            elif kind in CLOSERS and not self._closed(token, tokens[index + 1 :]):
+            elif kind in CLOSERS and not self._closed(token, tokens, index):
                 continue
             elif kind == "NAME" and token.text in SOFT and self._is_keyword(token.text):
                 token = token._replace(kind=token.text)
@@ -138,7 +142,7 @@ class _Layout:
             self.deep = True
             self.problems.append(problems.DeepNesting(self._span(token), self.limits.nesting))
 
-    def _closed(self, token: Token, rest: Sequence[Token]) -> bool:
+    def _closed(self, token: Token, tokens: Sequence[Token], index: int) -> bool:
         """Whether a closing bracket has a partner; an inner bracket left open is closed before it."""
         opener = self.open[-1] if self.open else None
         if opener is not None and CLOSER[opener.kind] == token.kind:
@@ -146,7 +150,7 @@ class _Layout:
             self.open.pop()
             return True
         brackets = [t.kind for t in self.open[self._brace_depth() :]]
-        if any(CLOSER[kind] == token.kind for kind in brackets) and not _closes_later(token.kind, rest):
+        if any(CLOSER[kind] == token.kind for kind in brackets) and not _closes_later(tokens, index):
             while CLOSER[self.open[-1].kind] != token.kind:
                 self._leave_open(token)
             self.open.pop()
@@ -199,13 +203,15 @@ class _Layout:
 
     def _indent(self, token: Token) -> int:
         """The column where the line of a token starts."""
-        text = self.source.text
-        begin = text.rfind("\n", 0, token.start) + 1
-        return len(text[begin : token.start]) - len(text[begin : token.start].lstrip())
+        begin = self._line_start(token)
+        return _SPACE.match(self.source.text, begin).end() - begin  # type: ignore[union-attr]
 
     def _starts_line(self, token: Token) -> bool:
-        text = self.source.text
-        return not text[text.rfind("\n", 0, token.start) + 1 : token.start].strip()
+        return self._line_start(token) + self._indent(token) == token.start
+
+    def _line_start(self, token: Token) -> int:
+        starts = self.source.line_starts
+        return starts[bisect_right(starts, token.start) - 1]
 
     def _span(self, token: Token) -> Span:
         return Span(self.source, token.start, token.end)
