@@ -182,7 +182,7 @@ def _resolve(arch: ArchValue, elaborator: Elaborator, chain: tuple[tree.Node, ..
         raise Found(names.UnknownName(base.name.span, base.name.name, tuple(_imported_archs(arch.module))))
     target = elaborator.expressions.of_module(arch.module, base.name.name, base.name.span)
     if not isinstance(target, ArchValue):
-        raise Found(structure.WrongVariant(base.name.span, base.name.name, "arch"))
+        raise Found(arch.module.lacks(base.name.name) or structure.WrongVariant(base.name.span, base.name.name, "arch"))
     layer = _resolve(target, elaborator, (*chain, declaration))
     return elaborator.expressions.bind(layer, base.arguments, Env(arch.module), replace=True)
 

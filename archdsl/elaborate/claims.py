@@ -70,7 +70,7 @@ def _near(elaborator: Elaborator, statement: tree.Expect, figure: tree.Expr, env
     if match is None:
         raise Found(structure.NotAFigure(figure.span))
     if not is_number(value):
-        raise Found(structure.NotAClaim(statement.condition.span, kind_of(value)))
+        raise Found(structure.NotAClaim(statement.condition.span, kind_of(value), near=True))
     number = Decimal(match[1].replace("_", ""))
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)

@@ -22,6 +22,7 @@ from archdsl.ops.base import Input, Op, ShapeError
 from archdsl.source import Span
 from archdsl.syntax import tree
 
+SHOWN_CALLS = 6
 LABEL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
 
 
@@ -44,6 +45,7 @@ class Elaborator:
         self._counters: dict[str, int] = {}
         self._steps = 0
         self._turns = 0
+        self.doubt = False  # a body did not run because of a mistake, so names that it binds may be missing
 
     # --------------------------------------------------------------- mistakes
 
@@ -53,6 +55,8 @@ class Elaborator:
         key = (diagnostic.code, diagnostic.span)
         if key not in self.problems:
             way = tuple(call.note(diagnostic.span) for call in reversed(calls))
+            if len(way) > SHOWN_CALLS:
+                way = (*way[: SHOWN_CALLS - 1], f"... and {len(way) - SHOWN_CALLS} more calls around it", way[-1])
             self.problems[key] = replace(diagnostic, notes=(*diagnostic.notes, *way))
 
     @contextmanager
@@ -166,8 +170,13 @@ class Elaborator:
         if isinstance(label, tree.Ident):
             return label.name
         text = self.expressions.text(label, env)
-        if text is POISON or not LABEL.match(text):
-            raise Found(names.BadLabel(label.span, "" if text is POISON else text))
+        if text is POISON:
+            self.doubt = True
+            return None
+        if not LABEL.match(text):
+            raise Found(names.BadLabel(label.span, text))
+        if max(map(len, text.split("."))) > self.limits.identifier:
+            raise Found(names.BadLabel(label.span, text, self.limits.identifier))
         return str(text)
 
     # ------------------------------------------------------------------ nodes

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from archdsl.elaborate import functions
+from archdsl.elaborate.attributes import attribute
 from archdsl.elaborate.binding import bound_with
 from archdsl.elaborate.environment import METRICS, Env
 from archdsl.elaborate.found import Found
@@ -18,8 +19,6 @@ from archdsl.elaborate.values import (
     Labelled,
     LayerValue,
     SharedValue,
-    Tensor,
-    flow_of,
     kind_of,
     shown,
 )
@@ -30,9 +29,6 @@ from archdsl.syntax import tree
 
 if TYPE_CHECKING:
     from archdsl.elaborate.elaborator import Elaborator
-
-SIZES = ("c", "h", "w", "l", "d")
-OF_VALUES = ("c", "h", "w", "l", "d", "shape", "hw", "params", "macs", "depth")
 
 
 class Expressions:
@@ -79,6 +75,8 @@ class Expressions:
         if name in WORDS:
             return Word(name)
         labels = self.elaborator.labels_in_sight(env) if env.reading else ()
+        if env.reading and self.elaborator.doubt:
+            return POISON
         known = (*env.visible(), *labels, *OPERATIONS, *INITIALIZERS, *functions.FUNCTIONS, *WORDS)
         raise Found(names.UnknownName(span, name, known, env.reading and self.elaborator.is_label(name)))
 
@@ -140,7 +138,7 @@ class Expressions:
 
     def _flowing(self, name: str, span: Span, env: Env) -> Any:
         if env.stream is None:
-            raise Found(shapes.NothingFlows(span))
+            raise Found(shapes.NothingFlows(span, of_file=True))
         flow = env.stream.entered if name == "in" else env.stream.here
         if flow is None:
             raise Found(shapes.NothingFlows(span))
@@ -151,6 +149,8 @@ class Expressions:
     def _text(self, expression: tree.Text, env: Env) -> Any:
         if env.reading and expression.plain is not None:
             found = self.elaborator.label(expression.plain, env)
+            if found is None and self.elaborator.doubt:
+                return POISON
             if found is None:
                 known = self.elaborator.labels_in_sight(env)
                 raise Found(names.UnknownPath(expression.span, expression.plain, known))
@@ -170,6 +170,9 @@ class Expressions:
                 span = part.span if not isinstance(part, str) else expression.span
                 raise Found(arguments.WrongKind(span, "a whole number or a string", kind_of(value)))
             parts.append(str(value))
+        length, limit = sum(map(len, parts)), self.elaborator.limits.text
+        if length > limit:
+            raise Found(structure.TooManySteps(expression.span, f"a string of {length:,} characters", limit))
         return "".join(parts)
 
     def _size(self, expression: tree.Size, env: Env) -> Any:
@@ -190,6 +193,7 @@ class Expressions:
 
     def _comprehension(self, expression: tree.Comprehension, env: Env) -> Any:
         items: list[Any] = []
+        spoilt: list[bool] = []
 
         def visit(depth: int, frame: Env) -> None:
             if depth == len(expression.generators):
@@ -199,14 +203,16 @@ class Expressions:
                     items.append(self.value(expression.item, frame))
                 return
             generator = expression.generators[depth]
-            for value in self.iterable(generator.iterable, frame):
+            values = self.value(generator.iterable, frame)
+            spoilt.append(values is POISON)
+            for value in self.listed(values, generator.iterable.span):
                 inner = frame.inner()
                 for ident, item in zip(generator.names, self.apart(generator.names, value, frame), strict=True):
                     inner.bind(ident, item)
                 visit(depth + 1, inner)
 
         visit(0, env)
-        return tuple(items)
+        return POISON if any(spoilt) else tuple(items)
 
     # -------------------------------------------------------------- operators
 
@@ -254,47 +260,19 @@ class Expressions:
 
     def iterable(self, expression: tree.Expr, env: Env) -> tuple[Any, ...]:
         """The items of a list; of poison, none."""
-        value = self.value(expression, env)
-        if value is POISON:
+        return self.listed(self.value(expression, env), expression.span)
+
+    @staticmethod
+    def listed(value: Any, span: Span) -> tuple[Any, ...]:
+        """A value as the items of a list; of poison, none."""
+        items = value.flow if isinstance(value, Labelled) else value
+        if items is POISON:
             return ()
-        if isinstance(value, Labelled):
-            value = value.flow
-        if not isinstance(value, tuple):
-            raise Found(arguments.WrongKind(expression.span, "a list", kind_of(value)))
-        return value
+        if not isinstance(items, tuple):
+            raise Found(arguments.WrongKind(span, "a list", kind_of(value)))
+        return items
 
     # ------------------------------------------------------------ of a value
-
-    def _attribute(self, expression: tree.Attribute, env: Env) -> Any:
-        reading = env if env.reading else env.inner(reading=True)
-        value = self.value(expression.value, reading)
-        name = expression.name.name
-        if value is POISON:
-            return POISON
-        if isinstance(value, Labelled):
-            deeper = self.elaborator.label_at(f"{value.path}.{name}")
-            if deeper is not None:
-                return deeper
-            if name in ("params", "macs", "depth"):
-                return self.elaborator.figure(name, value.path)
-        flow = flow_of(value)
-        if flow is POISON:
-            return POISON
-        if isinstance(flow, Tensor) and name in OF_VALUES[:7]:
-            return self._size_of(flow, expression)
-        known = OF_VALUES if isinstance(value, Labelled) else OF_VALUES[:7] if isinstance(flow, Tensor) else ()
-        kind = "a list of values" if isinstance(flow, tuple) else kind_of(value)
-        raise Found(names.UnknownAttribute(expression.name.span, name, kind, known))
-
-    def _size_of(self, flow: Tensor, expression: tree.Attribute) -> Any:
-        shape, name = self.elaborator.builder.shape(flow.value), expression.name.name
-        if name == "shape":
-            return shape.sizes
-        sizes = tuple(shape.size(axis) for axis in ("h", "w")) if name == "hw" else (shape.size(name),)
-        if None in sizes:
-            known = tuple(axis for axis in SIZES if shape.axis(axis) is not None)
-            raise Found(names.UnknownAttribute(expression.name.span, name, f"a value of shape {shape}", known))
-        return sizes if name == "hw" else sizes[0]
 
     def _index(self, expression: tree.Index, env: Env) -> Any:
         chain: list[tree.Expr] = []
@@ -308,6 +286,8 @@ class Expressions:
         if value is POISON or any(index is POISON for index in indices):
             return POISON
         if isinstance(value, Family):
+            if indices not in value.members and self.elaborator.doubt:
+                return POISON
             if indices not in value.members:
                 known = tuple("".join(f"[{shown(i)}]" for i in member) for member in value.members)
                 name = base.name if isinstance(base, tree.Name) else "this family"
@@ -396,7 +376,7 @@ _EVALUATE: dict[type, _Evaluate] = {
     tree.Unary: Expressions._unary,
     tree.Binary: Expressions._binary,
     tree.Conditional: Expressions._conditional,
-    tree.Attribute: Expressions._attribute,
+    tree.Attribute: attribute,
     tree.Index: Expressions._index,
     tree.Slice: Expressions._slice,
     tree.Call: Expressions._call,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from archdsl.elaborate import claims
+from archdsl.elaborate import claims, inputs
 from archdsl.elaborate.budget import Least
 from archdsl.elaborate.elaborator import Elaborator, stream_of
 from archdsl.elaborate.environment import Env, Place
@@ -28,8 +28,7 @@ from archdsl.elaborate.values import (
     kind_of,
 )
 from archdsl.ops import Add
-from archdsl.ops.base import Input, ShapeError
-from archdsl.shapes import Shape
+from archdsl.ops.base import ShapeError
 from archdsl.source import Span
 from archdsl.syntax import tree
 
@@ -54,6 +53,9 @@ class Flows:
             with self.elaborator.catching(env):
                 self.elaborator.step(statement.span)
                 self.statement(statement, env, place)
+                continue
+            if isinstance(statement, tree.Require) and not stream_of(env).arch:
+                return  # what follows was written for arguments that meet it
 
     def statement(self, statement: tree.Statement, env: Env, place: Place) -> None:
         """Runs one statement. Raises `Found` for a mistake that spoils it."""
@@ -70,11 +72,7 @@ class Flows:
             case tree.Expect():
                 self.expects.append((statement, env))
             case tree.Input():
-                try:
-                    self._input(statement, env, place)
-                except Found:
-                    self._spoil_input(statement, env)
-                    raise
+                inputs.enter(self.elaborator, self.inputs, statement, env, place)
             case tree.Output():
                 if self.outputs is not None:
                     raise Found(structure.SecondOutput(statement.span))
@@ -96,9 +94,19 @@ class Flows:
         self, statement: tree.If | tree.Repeat | tree.For, env: Env, place: Place
     ) -> Iterator[tuple[tree.Body, Env, Place]]:
         """The bodies that a condition or loop runs, each with its frame and place."""
+        try:
+            yield from self._turns(statement, env, place)
+        except Found:
+            self.elaborator.doubt = True
+            raise
+
+    def _turns(
+        self, statement: tree.If | tree.Repeat | tree.For, env: Env, place: Place
+    ) -> Iterator[tuple[tree.Body, Env, Place]]:
         if isinstance(statement, tree.If):
             condition = self.expressions.condition(statement.condition, env)
             if condition is POISON:
+                self.elaborator.doubt = True
                 return
             if condition:
                 yield statement.body, env, place
@@ -111,7 +119,9 @@ class Flows:
             items: tuple[Any, ...] | range = range(self._count(statement.count, env))
             idents: tuple[tree.Ident, ...] = ()
         else:
-            items = self.expressions.iterable(statement.iterable, env)
+            value = self.expressions.value(statement.iterable, env)
+            self.elaborator.doubt |= value is POISON
+            items = self.expressions.listed(value, statement.iterable.span)
             idents = statement.names
         self._afford(statement, len(items), env)
         for number, item in enumerate(items):
@@ -127,6 +137,7 @@ class Flows:
     def _count(self, expression: tree.Expr, env: Env) -> int:
         value = self.expressions.value(expression, env)
         if value is POISON:
+            self.elaborator.doubt = True
             return 0
         if not is_whole(value) or value < 0:
             kind = "negative" if is_whole(value) else kind_of(value)
@@ -174,41 +185,6 @@ class Flows:
             given: dict[str, Bound] = {name: bound for name, bound in value.bound if name not in known}
             target[placed.name.name] = {**target.get(placed.name.name, {}), **given}
 
-    def _input(self, statement: tree.Input, env: Env, place: Place) -> None:
-        builder, stream = self.elaborator.builder, stream_of(env)
-        if any(not isinstance(node.op, Input) for node in builder.nodes):
-            raise Found(structure.InputAfterLayer(statement.span))
-        unnamed = next((item for item in (*self.inputs, statement) if item.name is None), None)
-        self.inputs.append(statement)
-        try:
-            sizes = self.expressions.value(statement.size, env)
-        except Found as found:
-            if isinstance(found.problem, arguments.UnboundSymbol):
-                problem = found.problem
-                raise Found(arguments.UnboundSymbol(problem.span, problem.name, of_input=True)) from None
-            raise
-        if not isinstance(sizes, tuple) or not 1 <= len(sizes) <= 4 or not all(is_whole(s) and s > 0 for s in sizes):
-            raise Found(structure.WrongSize(statement.size.span, "this" if sizes is POISON else kind_of(sizes)))
-        if unnamed is not None and len(self.inputs) > 1:
-            raise Found(structure.UnnamedInputs(unnamed.span))
-        name = statement.name.name if statement.name else "input"
-        place.path = ""
-        path = builder.free_path(0, "input") if statement.name is None else name
-        flow = self.elaborator.add(Input(sizes=sizes), (), path, place, statement.span, None)
-        if statement.name is not None:
-            env.bind(statement.name, flow)
-        before = stream.entered
-        entered: Flow = flow if before is None else (*(before if isinstance(before, tuple) else (before,)), flow)
-        stream.entered = stream.here = entered
-
-    @staticmethod
-    def _spoil_input(statement: tree.Input, env: Env) -> None:
-        """Poison in the place of an input that is wrong, so that its readers are not mistaken too."""
-        stream = stream_of(env)
-        stream.entered = POISON
-        if statement.name is not None and not env.find(statement.name.name)[0]:
-            env.names[statement.name.name] = POISON
-
     def _shared(self, statement: tree.Shared, env: Env, place: Place) -> None:
         layer = self.expressions.layer(statement.placed, env)
         if not isinstance(layer, LayerValue):
@@ -251,6 +227,7 @@ class Flows:
             values = self.expressions.apart(idents, flow, env)
         except Found as found:
             self.elaborator.record(found.problem, stream_of(env).calls)
+            stream_of(env).here = POISON
             values = (POISON,) * len(idents)
         for target, value in zip(chain.targets, values, strict=True):
             if not target.indices:
@@ -299,7 +276,7 @@ class Flows:
         value = self.expressions.value(link.value, env.inner(reading=True))
         flow = flow_of(value)
         if flow is None:
-            raise Found(_not_a_flow(link.value, value))
+            raise Found(inputs.not_a_flow(link.value, value))
         return flow
 
     def _scope(self, scope: tree.Scope, env: Env, place: Place, role: str | None) -> Flow | None:
@@ -338,12 +315,9 @@ class Flows:
             raise Found(shapes.NothingFlows(link.span))
         start = stream.here
         flows = list(self._branch_flows(link.body, env, inner, start))
+        if not flows and elaborator.doubt:
+            return POISON
         if not flows:
-            if any(
-                problem.span and link.span.start <= problem.span.start < link.span.end
-                for problem in elaborator.problems.values()
-            ):
-                return POISON
             raise Found(structure.EmptyBranches(link.span))
         stream.here = tuple(flows)
         merge = None if link.merge is None else self.expressions.layer(link.merge, env)
@@ -416,27 +390,7 @@ class Flows:
         elaborator = self.elaborator
         ends, carries = (elaborator.builder.shape(side.value) for side in (body, skip))
         origins = (elaborator.origin(body.value, span), elaborator.origin(skip.value, span))
-        return shapes.ResidualShapes(span, str(carries), origins, _projection(ends, carries))
-
-
-def _projection(ends: Shape, carries: Shape) -> str:
-    """The shortcut that makes one shape the other, where a strided 1x1 convolution does."""
-    if ends.rank == carries.rank == 3:
-        stride = max(1, -(-carries.sizes[1] // ends.sizes[1]))
-        if all(-(-size // stride) == wanted for size, wanted in zip(carries.spatial, ends.spatial, strict=True)):
-            strided = f", stride={stride}" if stride > 1 else ""
-            return f"project the skip:  skip downsample {{ conv({ends.sizes[0]}, 1x1{strided}) -> batchnorm }}"
-    return "make the two sides the same shape"
-
-
-def _not_a_flow(expression: tree.Expr, value: Any) -> names.NotAFlow:
-    """What does not flow: of a list that is written out, its first such item."""
-    if isinstance(expression, tree.ListOf) and isinstance(value, tuple):
-        for node, item in zip(expression.items, value, strict=True):
-            if flow_of(item) is None:
-                return _not_a_flow(node, item)
-    template = isinstance(expression, tree.Text) and expression.plain is None
-    return names.NotAFlow(expression.span, kind_of(value), template)
+        return shapes.ResidualShapes(span, str(carries), origins, shapes.projection(ends, carries))
 
 
 __all__ = ["Flows", "Labelled"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.problems.arguments import FunctionArguments, Undefined, WrongOperand
+from archdsl.elaborate.problems.structure import TooManySteps
 from archdsl.elaborate.values import POISON, Labelled, Tensor, kind_of
 from archdsl.source import Span
 
@@ -63,7 +64,7 @@ def binary(op: str, left: Any, right: Any, span: Span, limit: int) -> Any:
         return (_same(left, right, span, op)) == (op == "==")
     if op == "+" and isinstance(left, tuple) and isinstance(right, tuple):
         if len(left) + len(right) > limit:
-            raise Found(Undefined(span, f"a list has at most {limit:,} items"))
+            raise Found(TooManySteps(span, f"a list of {len(left) + len(right):,} items", limit))
         return left + right
     if not (is_number(left) and is_number(right)):
         wrong = left if not is_number(left) else right
@@ -162,8 +163,9 @@ def _range(arguments: tuple[Any, ...], _: dict[str, Any], span: Span, limit: int
         raise _fail(span, "range", "its step is not 0")
     numbers = range(*arguments)
     # Not `len(numbers)`: it fails for ranges longer than a machine word.
-    if max(0, (numbers.stop - numbers.start) // numbers.step) > limit:
-        raise Found(Undefined(span, f"a list has at most {limit:,} items"))
+    length = max(0, (numbers.stop - numbers.start) // numbers.step)
+    if length > limit:
+        raise Found(TooManySteps(span, f"a list of {length:,} items", limit))
     return tuple(numbers)
 
 

@@ -47,11 +47,12 @@ class Layers:
         layer = self.expressions.layer(link.placed, env)
         if layer is None:
             return stream.here
-        if layer is POISON or stream.here is POISON:
+        block = isinstance(layer, LayerValue) and isinstance(layer.target, BlockValue)
+        if layer is POISON or (stream.here is POISON and not block):
             self.elaborator.label_text(link.label, env)
             self.elaborator.spoil_label(link.label, place)
             if isinstance(layer, LayerValue):
-                self._complete(layer, link.placed.span)
+                self.make(layer, link.placed.span)
             return POISON
         if stream.here is None:
             raise Found(shapes.NothingFlows(link.placed.span))
@@ -286,13 +287,6 @@ class Layers:
             frame.names[parameter.name.name] = value
             frame.spans[parameter.name.name] = parameter.name.span
         return frame
-
-    def _complete(self, layer: LayerValue, call: Span) -> None:
-        """Holds a layer's arguments where its input is spoilt. Raises `Found` for what it does not accept."""
-        if isinstance(layer.target, BlockValue):
-            self._nothing_missing(layer.target, {**dict(layer.defaults), **dict(layer.bound)}, call)
-        else:
-            self.make(layer, call)
 
     @staticmethod
     def _nothing_missing(block: BlockValue, values: dict[str, Bound], call: Span) -> None:

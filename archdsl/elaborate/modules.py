@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from archdsl.diagnostics import Diagnostic
+from archdsl.diagnostics import Diagnostic, Problem
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.problems import structure
-from archdsl.elaborate.values import BlockValue, Bound, LayerValue
+from archdsl.elaborate.values import POISON, BlockValue, Bound, LayerValue
 from archdsl.library import specs_root
 from archdsl.limits import Limits
 from archdsl.source import Source, Span
@@ -32,6 +32,7 @@ class ArchValue:
 
     declaration: tree.Arch | tree.ArchVariant
     module: Module = field(compare=False, repr=False)
+    kind: ClassVar[str] = "an arch"
 
     @property
     def name(self) -> str:
@@ -48,6 +49,7 @@ class Module:
     spans: dict[str, Span] = field(default_factory=dict)
     defaults: dict[str, dict[str, Bound]] = field(default_factory=dict)
     imports: list[Module] = field(default_factory=list)
+    spoilt: dict[str, Problem] = field(default_factory=dict)  # what is wrong with the names that an import lacks
 
     @property
     def archs(self) -> dict[str, ArchValue]:
@@ -59,6 +61,11 @@ class Module:
     def exported(self) -> tuple[str, ...]:
         """What other files may import."""
         return tuple(name for name, value in self.names.items() if not _imported(self, name, value))
+
+    def lacks(self, name: str) -> Problem | None:
+        """Why an import did not bring a name, here or in the file that it is imported from."""
+        entry = self.names.get(name)
+        return entry.module.lacks(entry.name) if isinstance(entry, Imported) else self.spoilt.get(name)
 
     def digest(self) -> str:
         """A hash of this file's text and of all that it imports."""
@@ -108,7 +115,7 @@ class Loader:
                     try:
                         self._import(module, declaration, path, roots, chain)
                     except Found as found:
-                        self.problems.append(found.problem.diagnostic())
+                        self._spoil(module, declaration, found.problem)
                 case tree.Let():
                     for name in declaration.names:
                         module.names[name.name] = Pending(declaration)
@@ -120,6 +127,15 @@ class Loader:
                 case tree.Arch() | tree.ArchVariant():
                     self._declare(module, declaration.name, ArchValue(declaration, module))
         return module
+
+    def _spoil(self, module: Module, declaration: tree.Import, problem: Problem) -> None:
+        """Keeps what is wrong with an import; the names that it would bring are poison."""
+        self.problems.append(problem.diagnostic())
+        for name in declaration.names:
+            if name.name not in module.spans:
+                module.names[name.name] = POISON
+                module.spans[name.name] = name.span
+                module.spoilt[name.name] = problem
 
     @staticmethod
     def _declare(module: Module, name: tree.Ident, value: Any) -> None:
@@ -149,9 +165,12 @@ class Loader:
         module.imports.append(other)
         for name in declaration.names:
             if name.name not in other.names:
-                raise Found(structure.NotExported(name.span, name.name, text, tuple(other.names)))
+                continue
             module.names[name.name] = Imported(other, name.name)
             module.spans[name.name] = name.span
+        missing = next((name for name in declaration.names if name.name not in other.names), None)
+        if missing is not None:
+            raise Found(structure.NotExported(missing.span, missing.name, text, tuple(other.names)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +211,7 @@ def _locate(text: str, span: Span, path: Path | None, roots: tuple[Path, ...]) -
     for item in allowed:
         if item.is_file():
             return item
-    known = [
-        f.relative_to(root).as_posix() for root in roots if root == roots[-1] for f in sorted(root.rglob("*.arch"))
-    ]
-    raise Found(structure.UnknownFile(span, text, tuple(known)))
+    beside = [Path(text).parent / item.name for item in sorted(allowed[0].parent.glob("*.arch"))]
+    bundle = specs_root().resolve()
+    known = [*beside, *(item.relative_to(bundle) for item in sorted(bundle.rglob("*.arch")))]
+    raise Found(structure.UnknownFile(span, text, tuple(item.as_posix() for item in known)))

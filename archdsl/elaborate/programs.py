@@ -36,7 +36,7 @@ def run(
         raise Found(structure.NoInput(declaration.name.span, arch.name))
     if elaborator.problems or stream.here is None or stream.here is POISON:
         return None
-    outputs = _outputs(flows, env, elaborator)
+    outputs = _outputs(flows, env, elaborator, declaration)
     facts = {
         "parameters": plain_arguments(env),
         "doc": arch.declaration.doc or declaration.doc or arch.module.file.doc,
@@ -67,14 +67,14 @@ def run(
     return program
 
 
-def _outputs(flows: Flows, env: Env, elaborator: Elaborator) -> tuple[Output, ...]:
+def _outputs(flows: Flows, env: Env, elaborator: Elaborator, declaration: tree.Block | tree.Arch) -> tuple[Output, ...]:
     nodes = elaborator.builder.nodes
     stream = stream_of(env)
     if flows.outputs is None:
         here = stream.here
         if not isinstance(here, Tensor):
             length = len(here) if isinstance(here, tuple) else 0
-            raise Found(structure.NoOutput(flows.inputs[0].span, length))
+            raise Found(structure.NoOutput(declaration.body.statements[-1].span, length))
         heads = _side_heads(elaborator)
         return (Output("output", here.value), *heads)
     statement, frame = flows.outputs
@@ -88,10 +88,10 @@ def _outputs(flows: Flows, env: Env, elaborator: Elaborator) -> tuple[Output, ..
         if name is None:
             raise Found(structure.UnnamedOutput(item.span))
         if any(output.name == name for output in outputs):
-            raise Found(structure.SecondOutput(item.span))
+            raise Found(structure.SecondOutput(item.span, name))
         outputs.append(Output(name, flow.value, nodes[flow.value.node].training))
     if all(output.training for output in outputs):
-        raise Found(shapes.TrainingOnly(statement.span))
+        raise Found(shapes.TrainingOnly(statement.span, outputs=True))
     return tuple(outputs)
 
 
@@ -147,9 +147,9 @@ def _hold_budgets(program: Program, elaborator: Elaborator) -> None:
         size = prod(tensor.sizes)
         total += size
         if (size > limits.elements or total > limits.params) and node.span is not None:
-            most = limits.elements if size > limits.elements else limits.params
-            what = key if size > limits.elements else "the net"
-            raise Found(structure.TensorTooLarge(node.span, what, size if size > limits.elements else total, most))
+            if size > limits.elements:
+                raise Found(structure.TensorTooLarge(node.span, f"`{key}`", size, limits.elements))
+            raise Found(structure.TensorTooLarge(node.span, "the net", total, limits.params, "parameters"))
 
 
 def _sums(program: Program) -> None:

@@ -186,6 +186,7 @@ class _Walk:
                     self.expression(statement.message, frame)
             case tree.Expect():
                 self.expression(statement.condition, frame, claims=True)
+                self.expression(statement.approximate, frame, claims=True)
             case tree.Output():
                 for item in statement.items:
                     self.expression(item.value, frame, claims=True)

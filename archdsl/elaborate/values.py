@@ -126,7 +126,7 @@ def kind_of(value: Any) -> str:
     if isinstance(value, int):
         return "a whole number"
     if isinstance(value, float):
-        return "a number"
+        return "a number with a fraction"
     if isinstance(value, str):
         return "a string"
     if isinstance(value, Word):
@@ -141,7 +141,7 @@ def kind_of(value: Any) -> str:
         return "a function"
     if isinstance(value, Family):
         return "a family of values"
-    return "a value"
+    return str(getattr(value, "kind", "a value"))
 
 
 def shown(value: Any) -> str:

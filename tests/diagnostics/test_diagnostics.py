@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from archdsl.diagnostics import CompileError, Problem, render_all
+from archdsl.elaborate import elaborate
 from archdsl.limits import DEFAULT
 from archdsl.source import Source
 from archdsl.syntax import problems  # noqa: F401  (registers the codes of the syntax)
@@ -24,6 +26,8 @@ GENERATED = {
     "E0130_big_source": "#" * (DEFAULT.source + 1),
     "E0131_many_tokens": "let a = [\n" + "    1, 1, 1, 1, 1,\n" * (DEFAULT.tokens // 10) + "]\n",
 }
+
+ASKED = re.compile("# asked: ({.*})\n")
 
 for module in ("archdsl.compiler", "archdsl.elaborate.problems"):
     if importlib.util.find_spec(module):
@@ -38,8 +42,14 @@ def diagnostics_of(source: Source) -> CompileError:
 
 
 def parse_and_check(source: Source) -> None:
+    """Checks a spec; one that begins with `# asked: {...}` is built with this arch and these parameters instead."""
     parse(source)
-    importlib.import_module("archdsl.compiler").check(source)
+    asked = ASKED.match(source.text)
+    if asked is None:
+        importlib.import_module("archdsl.compiler").check(source)
+        return
+    parameters = json.loads(asked[1])
+    elaborate(source, parameters.pop("arch", None), parameters)
 
 
 def assert_golden(name: str, source: Source, update: bool) -> None:

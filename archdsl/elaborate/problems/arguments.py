@@ -55,7 +55,8 @@ class TooManyArguments(Problem):
     open: tuple[str, ...]
 
     def diagnostic(self) -> Diagnostic:
-        left = f"only {', '.join(self.open)} were open" if self.open else "none was open"
+        names = ", ".join(f"`{name}`" for name in self.open)
+        left = f"what was left to bind: {names}" if self.open else "nothing was left to bind"
         message = f"`{self.layer}` has no parameter left for this argument"
         return Diagnostic(self.code, message, self.span, "is one too many", (left,))
 

@@ -182,12 +182,15 @@ class BadLabel(Problem):
     """A label is empty, or holds something other than letters, digits, `_`, `-` and dots between them."""
 
     code = "E0211"
-    rule = "A label's levels are made of letters, digits, `_` and `-`, with dots between them."
+    rule = "A label's levels are made of letters, digits, `_` and `-`, at most 64 each, with dots between them."
     span: Span
     label: str
+    limit: int | None = None
 
     def diagnostic(self) -> Diagnostic:
         message = f'"{quote(self.label)}" cannot be a path'
+        if self.limit is not None:
+            return Diagnostic(self.code, message, self.span, f"has a level of more than {self.limit} characters")
         fix = "use letters, digits, `_` and `-`, with dots between levels"
         return Diagnostic(self.code, message, self.span, "is no label", help=fix)
 
@@ -237,6 +240,21 @@ class MetricName(Problem):
     def diagnostic(self) -> Diagnostic:
         message = f"`{self.name}` is a figure of the net here, and a variable has that name too"
         return Diagnostic(self.code, message, self.span, "could mean both", help="give the variable another name")
+
+
+@dataclass(frozen=True)
+class EarlyFigure(Problem):
+    """A figure of the net is read while the net is being built."""
+
+    code = "E0216"
+    rule = "`params`, `macs` and `depth` are figures of the finished net, and stand in `expect` and `require` only."
+    span: Span
+    name: str
+
+    def diagnostic(self) -> Diagnostic:
+        message = f"`{self.name}` is known when the net is finished"
+        fix = "state it with `expect` or `require`"
+        return Diagnostic(self.code, message, self.span, "is read too early", help=fix)
 
 
 @dataclass(frozen=True)

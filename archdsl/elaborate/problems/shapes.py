@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.diagnostics import Diagnostic, Problem
+from archdsl.shapes import Shape
 from archdsl.source import Span
 
 
@@ -99,17 +100,19 @@ class OneForList(Problem):
 
 @dataclass(frozen=True)
 class NothingFlows(Problem):
-    """A layer, `here` or `in` stands where no value flows yet."""
+    """A layer, `here` or `in` stands where no value flows: before an arch's input, or outside of a body."""
 
     code = "E0306"
     rule = "An arch names its `input` before its first layer."
     span: Span
+    of_file: bool = False
 
     def diagnostic(self) -> Diagnostic:
-        message = "no value flows here yet"
-        return Diagnostic(
-            self.code, message, self.span, "reads nothing", help="begin the arch with its input: input 3x224x224"
-        )
+        if self.of_file:
+            message = f"`{self.span.text}` stands outside of a body"
+            return Diagnostic(self.code, message, self.span, "reads nothing", help="bind it in the block or arch")
+        fix = "begin the arch with its input: input 3x224x224"
+        return Diagnostic(self.code, "no value flows here yet", self.span, "reads nothing", help=fix)
 
 
 @dataclass(frozen=True)
@@ -149,13 +152,22 @@ class TrainingOnly(Problem):
     code = "E0309"
     rule = "`aux` is computed and returned in training only."
     span: Span
+    outputs: bool = False
 
     def diagnostic(self) -> Diagnostic:
+        if self.outputs:
+            message = "all of these outputs exist in training only"
+            return Diagnostic(self.code, message, self.span, "leaves inference none", help="name the main output too")
         message = "this value exists in training only"
-        return Diagnostic(
-            self.code,
-            message,
-            self.span,
-            "is read in inference too",
-            help="read it in another `aux`, or make it an `output`",
-        )
+        fix = "read it in another `aux`, or make it an `output`"
+        return Diagnostic(self.code, message, self.span, "is read in inference too", help=fix)
+
+
+def projection(ends: Shape, carries: Shape) -> str:
+    """The shortcut that makes one shape the other, where a strided 1x1 convolution does."""
+    if ends.rank == carries.rank == 3:
+        stride = max(1, -(-carries.sizes[1] // ends.sizes[1]))
+        if all(-(-size // stride) == wanted for size, wanted in zip(carries.spatial, ends.spatial, strict=True)):
+            strided = f", stride={stride}" if stride > 1 else ""
+            return f"project the skip:  skip downsample {{ conv({ends.sizes[0]}, 1x1{strided}) -> batchnorm }}"
+    return "make the two sides the same shape"

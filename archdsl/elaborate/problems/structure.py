@@ -98,22 +98,27 @@ class SecondOutput(Problem):
     code = "E0508"
     rule = "An arch has one `output` statement, and each output a name of its own."
     span: Span
+    name: str | None = None
 
     def diagnostic(self) -> Diagnostic:
-        return Diagnostic(self.code, "the outputs are named already", self.span, "names them again")
+        if self.name is not None:
+            message = f"there is an output `{self.name}` already"
+            return Diagnostic(self.code, message, self.span, "has the same name")
+        fix = "one statement names them all: output logits=fc, aux1"
+        return Diagnostic(self.code, "the outputs are named already", self.span, "names them again", help=fix)
 
 
 @dataclass(frozen=True)
 class VariantCycle(Problem):
-    """A variant is, through others, a variant of itself."""
+    """A variant is, through others, a variant of itself; or a `let` needs its own value."""
 
     code = "E0509"
-    rule = "A chain of variants ends in a declaration with a body."
+    rule = "A chain of variants ends in a declaration with a body, and no `let` leads back to itself."
     span: Span
     name: str
 
     def diagnostic(self) -> Diagnostic:
-        return Diagnostic(self.code, f"`{self.name}` is a variant of itself", self.span, "goes in a circle")
+        return Diagnostic(self.code, f"`{self.name}` leads back to itself", self.span, "goes in a circle")
 
 
 @dataclass(frozen=True)
@@ -313,15 +318,15 @@ class NotAClaim(Problem):
     rule = "`expect` and `require` take a comparison."
     span: Span
     kind: str
+    near: bool = False
 
     def diagnostic(self) -> Diagnostic:
-        return Diagnostic(
-            self.code,
-            "a comparison is needed here",
-            self.span,
-            f"is {self.kind}",
-            help="compare it: params == 25_557_032",
-        )
+        if self.near:
+            return Diagnostic(
+                self.code, "`~=` compares numbers", self.span, f"is {self.kind}", help="compare with `==`"
+            )
+        fix = f"compare it: {quote(self.span.text)} == ..."
+        return Diagnostic(self.code, "a comparison is needed here", self.span, f"is {self.kind}", help=fix)
 
 
 @dataclass(frozen=True)
@@ -342,10 +347,10 @@ class TooManyNodes(Problem):
 
 @dataclass(frozen=True)
 class TooManySteps(Problem):
-    """A spec takes more steps to elaborate than the budget allows."""
+    """A spec asks for more turns, list items or characters than the budget allows."""
 
     code = "E0802"
-    rule = "Loops and lists are bounded before they run."
+    rule = "Loops, lists and strings are bounded, and counted before they are made."
     span: Span
     what: str
     limit: int
@@ -364,9 +369,10 @@ class TensorTooLarge(Problem):
     what: str
     count: int
     limit: int
+    unit: str = "elements"
 
     def diagnostic(self) -> Diagnostic:
-        message = f"{self.what} would have {self.count:,} elements, and {self.limit:,} are allowed"
+        message = f"{self.what} would have {self.count:,} {self.unit}, and {self.limit:,} are allowed"
         return Diagnostic(self.code, message, self.span, "is too large")
 
 
