@@ -29,7 +29,7 @@ def bound_with(
         if name is None:
             raise Found(TooManyArguments(item.span, layer.name, opened))
         if item.name is not None:
-            if name not in parameters:
+            if name not in parameters and not layer.open:
                 raise Found(UnknownArgument(item.name.span, layer.name, name, parameters))
             if name in bound and not (replace and name not in opened):
                 raise Found(BoundTwice(item.name.span, layer.name, name, bound[name].span))

@@ -84,6 +84,11 @@ class LayerValue:
     def name(self) -> str:
         return self.target.name if isinstance(self.target, BlockValue) else self.target.word
 
+    @property
+    def open(self) -> bool:
+        """True if it takes further arguments by name, as `rearrange` takes the sizes of axes."""
+        return not isinstance(self.target, BlockValue) and self.target.open_arguments
+
     def parameters(self) -> tuple[str, ...]:
         """Parameter names in order."""
         if isinstance(self.target, BlockValue):
