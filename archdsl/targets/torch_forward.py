@@ -205,6 +205,7 @@ class Forward:
 
     def _argument(self, argument: Argument, operands: list[Doc], step: Step) -> Doc | None:
         value = argument.value
+        doc: Doc | None
         if isinstance(value, Operand):
             doc = operands[value.index] if value.index is not None else self._list(operands, step)
         elif isinstance(value, Call):
@@ -305,7 +306,7 @@ class Forward:
             fresh = set(self.owners)
             name = self._name(item.step, step)
             new = name not in fresh
-            if new and name not in self.annotated and of_module(item.doc):
+            if name not in self.arguments and name not in self.annotated and of_module(item.doc):
                 self.untyped.add(name)
             mark = f"{name}: Tensor = " if new and name in self.annotated else f"{name} = "
             self.lines += statement(mark, item.doc, self.indent)
