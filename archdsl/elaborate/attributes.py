@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.elaborate.environment import Env
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.problems import names
-from archdsl.elaborate.values import POISON, Labelled, Tensor, flow_of, kind_of
+from archdsl.elaborate.values import POISON, Labelled, SharedValue, Tensor, flow_of, kind_of
 from archdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def attribute(expressions: Expressions, expression: tree.Attribute, env: Env) ->
         if deeper is not None:
             return deeper
         if name in FIGURES:
-            if elaborator.program is None:
-                raise Found(names.EarlyFigure(expression.span, name))
-            return elaborator.figure(name, value.path)
+            return _figure(expressions, expression, value.path)
+    if isinstance(value, SharedValue) and name in FIGURES:
+        return _figure(expressions, expression, value.path)
     flow = flow_of(value)
     if flow is POISON:
         return POISON
@@ -42,6 +42,12 @@ def attribute(expressions: Expressions, expression: tree.Attribute, env: Env) ->
     known = (*SIZES, *FIGURES) if isinstance(value, Labelled) else SIZES if isinstance(flow, Tensor) else ()
     kind = "a list of values" if isinstance(flow, tuple) else kind_of(value)
     raise Found(names.UnknownAttribute(expression.name.span, name, kind, known))
+
+
+def _figure(expressions: Expressions, expression: tree.Attribute, path: str) -> Any:
+    if expressions.elaborator.program is None:
+        raise Found(names.EarlyFigure(expression.span, expression.name.name))
+    return expressions.elaborator.figure(expression.name.name, path)
 
 
 def _size(expressions: Expressions, flow: Tensor, expression: tree.Attribute) -> Any:

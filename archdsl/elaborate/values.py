@@ -164,5 +164,5 @@ def shown(value: Any) -> str:
         inside = ", ".join(f"{name}={shown(bound.value)}" for name, bound in value.bound)
         return f"{value.name}({inside})" if inside else value.name
     if isinstance(value, int | float):
-        return f"{value:_}" if isinstance(value, int) and abs(value) >= 100_000 else str(value)
+        return f"{value:_}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
     return kind_of(value) if not isinstance(value, Word) else value.name
