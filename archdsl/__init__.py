@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archdsl.compiler import build, check, compile, load, render
     from archdsl.diagnostics import ArchdslError, CompileError, Diagnostic, UsageError
+    from archdsl.elaborate import Expression
     from archdsl.graph.graph import Graph
     from archdsl.library import specs_root
     from archdsl.source import Source
@@ -24,6 +25,7 @@ __all__ = [
     "ArchdslError",
     "CompileError",
     "Diagnostic",
+    "Expression",
     "Graph",
     "Source",
     "UsageError",
@@ -41,6 +43,7 @@ _HOMES = {
     "ArchdslError": "diagnostics",
     "CompileError": "diagnostics",
     "Diagnostic": "diagnostics",
+    "Expression": "elaborate",
     "Graph": "graph.graph",
     "Source": "source",
     "UsageError": "diagnostics",
