@@ -10,7 +10,7 @@ from archdsl.outline.bodies import chain
 from archdsl.outline.call import REQUIRED, Call, Operand
 from archdsl.outline.holes import call_holes, fill_body
 from archdsl.outline.model import Attribute, Build, Chain, Class, Expression, Holder, Leaf, New, Outline, Repeat
-from archdsl.targets.torch_forward import Forward, argument_text, expression_text, is_list
+from archdsl.targets.torch_forward import Forward, argument_text, child, expression_text, is_list
 from archdsl.targets.torch_init import NORM_OF, Shared
 from archdsl.targets.torch_names import attribute, hidden, hidden_in_container, variable
 from archdsl.targets.torch_text import Brackets, Doc, Marked, Spread, definition, docstring, flat, literal, statement
@@ -145,23 +145,38 @@ class _Writer:
         """Children of holders that their container cannot be given when it is made."""
         if not isinstance(item.build, Holder):
             return []
-        of = f"self.{item.name}" if attribute(item.name) else f'getattr(self, "{item.name}")'
+        of = f"self.{item.name}" if attribute(item.name) else child("self", item.name)
         return self._hidden_in(of, item.build)
 
     def _hidden_in(self, of: str, holder: Holder) -> list[str]:
         lines: list[str] = []
+        one_by_one = self._one_by_one(holder)
         for name, build in holder.children:
-            if isinstance(build, Leaf) and (build.tensor or build.setup):
+            value: Doc = ""
+            if one_by_one and isinstance(build, Leaf) and build.setup:
                 local = self._local(name if name.isidentifier() else "module")
                 lines += [*statement(f"{local} = ", self._build(build), BODY), *self._setup(build, local)]
-                table = "_parameters" if build.tensor else "_modules"
-                lines.append(" " * BODY + f'{of}.{table}["{name}"] = {local}')
-            elif hidden_in_container(name):
-                lines += statement(f'{of}._modules["{name}"] = ', self._build(build), BODY)
-            elif isinstance(build, Holder):
+                value = local
+            elif one_by_one:
+                value = self._build(build)
+            if one_by_one and isinstance(build, Leaf) and build.tensor:
+                lines += statement(f'{of}._parameters["{name}"] = ', value, BODY)
+            elif one_by_one and is_list(holder):
+                lines += statement("", Brackets(f"{of}.append", (value,)), BODY)
+            elif one_by_one:
+                table = "._modules" if hidden_in_container(name) else ""
+                lines += statement(f'{of}{table}["{name}"] = ', value, BODY)
+            if isinstance(build, Holder):
                 inner = f"{of}[{name}]" if is_list(holder) else f'{of}["{name}"]'
                 lines += self._hidden_in(inner, build)
         return lines
+
+    def _one_by_one(self, holder: Holder) -> bool:
+        """Whether some child cannot be given to the container when it is made, so that all are added in order."""
+        return any(
+            hidden_in_container(name) or (isinstance(item, Leaf) and (item.tensor or bool(item.setup)))
+            for name, item in holder.children
+        )
 
     def _setup(self, leaf: Leaf, target: str) -> list[str]:
         lines: list[str] = []
@@ -222,19 +237,16 @@ class _Writer:
                 return self._holder(build)
 
     def _holder(self, holder: Holder) -> Doc:
-        shown = [(name, child) for name, child in holder.children if not self._late(name, child)]
-        if is_list(holder) and len(shown) == len(holder.children):
-            folded = [self._build(child) for child in chain([child for _, child in shown]).children]
-            if len(folded) == 1 and isinstance(folded[0], Marked):
-                return Brackets("nn.ModuleList", (folded[0].doc,))
-            return Brackets("nn.ModuleList", (Brackets("", tuple(folded), "[", "]"),))
-        if not shown:
-            return Brackets("nn.ModuleDict", ())
-        pairs = tuple(Marked(f'"{name}": ', self._build(child)) for name, child in shown)
-        return Brackets("nn.ModuleDict", (Brackets("", pairs, "{", "}"),))
-
-    def _late(self, name: str, child: Build) -> bool:
-        return hidden_in_container(name) or (isinstance(child, Leaf) and (child.tensor or bool(child.setup)))
+        container = "nn.ModuleList" if is_list(holder) else "nn.ModuleDict"
+        if self._one_by_one(holder):
+            return Brackets(container, ())
+        if not is_list(holder):
+            pairs = tuple(Marked(f'"{name}": ', self._build(item)) for name, item in holder.children)
+            return Brackets(container, (Brackets("", pairs, "{", "}"),))
+        folded = [self._build(item) for item in chain([item for _, item in holder.children]).children]
+        if len(folded) == 1 and isinstance(folded[0], Marked):
+            return Brackets(container, (folded[0].doc,))
+        return Brackets(container, (Brackets("", tuple(folded), "[", "]"),))
 
     def _new(self, new: New) -> Doc:
         cls = self.outline.classes[new.cls]

@@ -9,6 +9,7 @@ import ast
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from archdsl.diagnostics import UsageError, quote
 from archdsl.graph.graph import Graph
 from archdsl.ops.base import Learned
 from archdsl.outline import Argument, Call, Forms, Outline, outline
@@ -39,7 +40,8 @@ def source(graph: Graph) -> str:
 
 
 def code(graph: Graph) -> Code:
-    """The source of a net with the name of its class."""
+    """The source of a net with the name of its class. Raises `UsageError` for a name that torch cannot have."""
+    _check_names(graph)
     describe = _Describe(graph)
     found = outline(graph, describe)
     names = _class_names(graph, found)
@@ -53,6 +55,13 @@ def code(graph: Graph) -> Code:
     text = "\n".join(["\n\n\n".join(helpers)] + body) if helpers else "\n".join(body[2:])
     header = _header(graph, _names_used(text))
     return Code("\n".join([*header, "", "", text]).rstrip() + "\n", names[found.root])
+
+
+def _check_names(graph: Graph) -> None:
+    """Rejects the one name that no module of torch can have below it: its mode, which `train()` sets."""
+    for key, node, _ in graph.state():
+        if "training" in key.split("."):
+            raise UsageError(f"`{quote(node.path)}`: torch keeps its mode under `training`; give the layer another label")
 
 
 class _Describe:

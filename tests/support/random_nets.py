@@ -33,7 +33,7 @@ from archdsl.ops import (
 )
 from tests.support.nets import Net
 
-ODD = ("forward", "class", "type", "block1-0", "training", "x", "self", "items", "keys", "torch", "F", "lambda", "_modules")
+ODD = ("forward", "class", "type", "block1-0", "x", "self", "items", "keys", "torch", "F", "lambda", "_modules")
 PLAIN = ("conv", "norm", "a", "b", "path0", "path1", "path2", "path3", "layer", "proj", "conv1", "bn1")
 MOST_DEPTH = 3
 
