@@ -126,6 +126,14 @@ class Program:
         return tuple(root.entries())
 
     @cached_property
+    def places(self) -> tuple[int, ...]:
+        """Of each node, its place in the order of the statements."""
+        found = [0] * len(self.nodes)
+        for place, index in enumerate(self.declared or range(len(self.nodes))):
+            found[index] = place
+        return tuple(found)
+
+    @cached_property
     def params(self) -> int:
         """Trainable numbers."""
         return sum(_count(tensor.sizes) for _, _, tensor in self.state if tensor.trainable)

@@ -93,6 +93,7 @@ class _Draft:
     steps: list[Step] = field(default_factory=list)
     refs: dict[Value, Ref] = field(default_factory=dict)
     labels: frozenset[str] = frozenset()
+    places: dict[str, int] = field(default_factory=dict)  # of each attribute, among the statements
 
 
 def body(graph: Graph, level: Level, describe: Describe, builds: Mapping[int, Build]) -> Body:
@@ -100,6 +101,8 @@ def body(graph: Graph, level: Level, describe: Describe, builds: Mapping[int, Bu
     draft = _Draft(graph, describe, builds)
     draft.labels = frozenset(item.name[0] for item in level.items)
     draft.refs = {value: Ref(-1, at) for at, value in enumerate(level.inputs)}
+    if graph.program.declared:
+        _register(draft, level)
     for item in level.items:
         if item.level is not None:
             _call(draft, item, item.level)
@@ -107,11 +110,35 @@ def body(graph: Graph, level: Level, describe: Describe, builds: Mapping[int, Bu
             _node(draft, item)
     for name, children in draft.held.items():
         draft.attributes[name] = Attribute(name, _holder(children))
+    attributes = sorted(draft.attributes.values(), key=lambda item: draft.places.get(item.name, 0))
     outputs = tuple(draft.refs[value] for value in level.outputs)
     steps = draft.steps
     if level.training:  # whoever calls it knows
         steps = [replace(step, training=False) for step in steps]
-    return _fold_families(Body(tuple(draft.attributes.values()), tuple(steps), len(level.inputs), outputs))
+    return _fold_families(Body(tuple(attributes), tuple(steps), len(level.inputs), outputs))
+
+
+def _register(draft: _Draft, level: Level) -> None:
+    """Registers what has a state in the order of the statements, where the net does not run in it."""
+    for item in sorted(level.items, key=lambda item: _place(draft.graph, item)):
+        place = _place(draft.graph, item)
+        if item.level is not None:
+            _attach(draft, item.name, draft.builds[id(item.level)])
+        elif _stateful(draft.graph, item.node):
+            forms = draft.describe(draft.graph, item.node)
+            _attach(draft, item.name, leaf(draft.graph, item.node, forms))
+        draft.places.setdefault(item.name[0], place)
+
+
+def _place(graph: Graph, item: Item) -> int:
+    """The first place of an item's nodes among the statements."""
+    if item.level is None:
+        return graph.program.places[item.node]
+    return min(_place(graph, below) for below in item.level.items)
+
+
+def _stateful(graph: Graph, index: int) -> bool:
+    return bool(graph.nodes[index].op.tensors(*graph.program.shapes_in(graph.nodes[index])))
 
 
 def _call(draft: _Draft, item: Item, level: Level) -> None:
@@ -132,11 +159,13 @@ def _node(draft: _Draft, item: Item) -> None:
         draft.refs[Value(index)] = inputs[0]
         return
     forms = draft.describe(graph, index)
-    stateful = bool(node.op.tensors(*graph.program.shapes_in(node)))
+    stateful = _stateful(graph, index)
     access, call = None, forms.function
     if stateful or call is None:
         access = item.name if stateful else (_free(draft, item.name, node.op.word),)
         _attach(draft, access, leaf(graph, index, forms), stateful)
+        if graph.program.declared:
+            draft.places.setdefault(access[0], graph.program.places[index])
         call = None
     for output in range(len(node.outputs)):
         draft.refs[Value(index, output)] = Ref(len(draft.steps), output)

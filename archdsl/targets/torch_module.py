@@ -39,7 +39,7 @@ class Provenance:
     digest: str = ""
 
 
-class WrongWeights(ValueError):
+class WrongWeightsError(ValueError):
     """Arrays that are not exactly those of the graph."""
 
 
@@ -66,7 +66,7 @@ def instantiate(
     """The net as a live module, in training mode as every new module is.
 
     `weights` are arrays by key, exactly those of the graph; without them the module draws its own, by torch's generator.
-    With `copy=False` the module takes the arrays' memory over. Raises `WrongWeights`.
+    With `copy=False` the module takes the arrays' memory over. Raises `WrongWeightsError`.
     """
     cls = module_class(graph)
     if weights is None:
@@ -81,15 +81,15 @@ def instantiate(
 
 
 def fill(module: nn.Module, graph: Graph, weights: Mapping[str, np.ndarray], *, copy: bool = True) -> None:
-    """Puts arrays in the places of a module's parameters and buffers. Raises `WrongWeights` if they do not fit exactly."""
+    """Puts arrays in the places of a module's parameters and buffers. Raises `WrongWeightsError` if they do not fit exactly."""
     state = {key: tensor for key, _, tensor in graph.state()}
     if state.keys() != weights.keys():
         missing = [key for key in state if key not in weights][:3]
         unknown = [key for key in weights if key not in state][:3]
-        raise WrongWeights(f"the weights are not those of {graph.name}: missing {missing}, unknown {unknown}")
+        raise WrongWeightsError(f"the weights are not those of {graph.name}: missing {missing}, unknown {unknown}")
     for key, array in weights.items():
         if array.shape != state[key].sizes:
-            raise WrongWeights(f"`{key}` has the shape {array.shape} where the net has {state[key].sizes}")
+            raise WrongWeightsError(f"`{key}` has the shape {array.shape} where the net has {state[key].sizes}")
     for path, owner in module.named_modules():
         prefix = f"{path}." if path else ""
         for table in (owner._parameters, owner._buffers):
@@ -115,6 +115,8 @@ class _Empty(TorchFunctionMode):
     ) -> Any:
         if func in _FILLERS:
             return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        if func is torch.Tensor.any:  # `trunc_normal_`, which no mode sees, asks whether some values are to be redrawn
+            return False
         return func(*args, **(kwargs or {}))
 
 
