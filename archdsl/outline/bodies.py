@@ -20,7 +20,6 @@ from archdsl.outline.model import (
     Forms,
     Holder,
     Leaf,
-    New,
     Ref,
     Repeat,
     Step,

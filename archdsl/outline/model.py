@@ -14,8 +14,8 @@ from archdsl.outline.call import Call
 class Forms:
     """How a target writes one node: built once and then called (`module`), or applied where it stands (`function`).
 
-    A node with a state, or without a function, needs its module. `setup` are statements about the tensors of a module
-    just built, by tensor name (initial values that are not the target's own).
+    A node with a state, or without a function, needs its module. `setup` are statements about the tensors of a
+    module just built, by tensor name (initial values that are not the target's own).
     """
 
     module: Call | None

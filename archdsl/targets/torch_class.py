@@ -81,14 +81,14 @@ class _Writer:
         assert isinstance(build, Chain)
         items: list[Doc] = []
         before: list[str] = []
-        for child in build.children:
-            if isinstance(child, Leaf) and child.setup:
-                name = self._local(child.call.function.rpartition(".")[2].lower())
-                before += statement(f"{name} = ", self._build(child), BODY)
-                before += self._setup(child, name)
+        for part in build.children:
+            if isinstance(part, Leaf) and part.setup:
+                name = self._local(part.call.function.rpartition(".")[2].lower())
+                before += statement(f"{name} = ", self._build(part), BODY)
+                before += self._setup(part, name)
                 items.append(name)
             else:
-                items.append(self._build(child))
+                items.append(self._build(part))
         call = statement("", Brackets("super().__init__", tuple(items)), BODY)
         return [*definition("__init__", self._parameters(), "None", 4), *before, *call]
 

@@ -52,7 +52,7 @@ def code(graph: Graph) -> Code:
         body += ["", "", *lines]
     used = _names_used("\n".join(body))
     helpers = [DEFINITIONS[name].rstrip() for name in DEFINITIONS if name in used]
-    text = "\n".join(["\n\n\n".join(helpers)] + body) if helpers else "\n".join(body[2:])
+    text = "\n".join(["\n\n\n".join(helpers), *body]) if helpers else "\n".join(body[2:])
     header = _header(graph, _names_used(text))
     return Code("\n".join([*header, "", "", text]).rstrip() + "\n", names[found.root])
 
@@ -61,7 +61,9 @@ def _check_names(graph: Graph) -> None:
     """Rejects the one name that no module of torch can have below it: its mode, which `train()` sets."""
     for key, node, _ in graph.state():
         if "training" in key.split("."):
-            raise UsageError(f"`{quote(node.path)}`: torch keeps its mode under `training`; give the layer another label")
+            raise UsageError(
+                f"`{quote(node.path)}`: torch keeps its mode under `training`; give the layer another label"
+            )
 
 
 class _Describe:

@@ -1,7 +1,8 @@
 """Python source as a small document algebra, laid out as `ruff format` lays it out.
 
-A document has one flat form. Where that does not fit, brackets open: their content on one indented line if it fits there,
-else one item a line with a trailing comma. The rule is Wadler's ("A prettier printer", 2003), brackets being the groups.
+A document has one flat form. Where that does not fit, brackets open: their content on one indented line if it fits
+there, else one item a line with a trailing comma. It is Wadler's rule ("A prettier printer", 2003), with brackets for
+groups.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def flat(doc: Doc) -> str:
 
 
 def laid(doc: Doc, indent: int, before: int = 0, after: int = 0) -> list[str]:
-    """Lines of a document at an indentation: the first without it, where `before` columns are taken, and `after` at the end."""
+    """Lines of a document at an indentation: the first without it. `before` and `after` are columns that are taken."""
     line = flat(doc)
     if indent + before + len(line) + after <= WIDTH:
         return [line]
