@@ -30,7 +30,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument: a literal (int, float, bool, str, None, nested tuples), an `Operand`, a `Symbol` or a nested `Call`.
+    """One argument: a literal (int, float, bool, str, None, nested tuples), an `Operand`, `Symbol` or nested `Call`.
 
     `name` is the argument's name in the target (also when it is written by position). An argument equal to its
     `default` in all instances of a class is not printed.

@@ -28,7 +28,7 @@ Describe = Callable[[Graph, int], Forms]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A module of the target's own, for one node. `tensor` says that it is a learned tensor, which is read, not called."""
+    """A module of the target's own, for one node; with `tensor` a learned tensor, which is read and not called."""
 
     call: Call
     setup: tuple[tuple[str, Call], ...] = ()

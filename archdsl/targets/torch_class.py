@@ -10,16 +10,17 @@ from archdsl.outline.bodies import chain
 from archdsl.outline.call import REQUIRED, Call, Operand
 from archdsl.outline.holes import call_holes, fill_body
 from archdsl.outline.model import Attribute, Build, Chain, Class, Expression, Holder, Leaf, New, Outline, Repeat
-from archdsl.targets.torch_forward import Forward, argument_text, child, expression_text, is_list
+from archdsl.targets.torch_forward import Forward
 from archdsl.targets.torch_init import NORM_OF, Shared
 from archdsl.targets.torch_names import attribute, hidden, hidden_in_container, variable
 from archdsl.targets.torch_text import Brackets, Doc, Marked, Spread, definition, docstring, flat, literal, statement
+from archdsl.targets.torch_words import argument_text, child, expression_text, is_list
 
 BODY = 8
 
 
 def class_lines(outline: Outline, at: int, names: list[str], *, graph: Graph | None, shared: Shared) -> list[str]:
-    """The lines of a class; `graph` is given for the net's own, which has its inputs, outputs and common initial values."""
+    """The lines of a class. `graph` is the net, for its own class: inputs, outputs, common initial values."""
     return _Writer(outline, at, names, graph, shared).lines()
 
 
@@ -132,7 +133,8 @@ class _Writer:
         return statement("", Brackets(register, (f'"{item.name}"', value)), BODY)
 
     def _family(self, item: Attribute) -> list[str]:
-        assert isinstance(item.build, Repeat) and item.first is not None
+        assert isinstance(item.build, Repeat)
+        assert item.first is not None
         count = expression_text(item.build.count)
         last = f"{item.first}, {item.first} + {count}" if item.first else count
         if item.first and isinstance(item.build.count, int):

@@ -1,7 +1,7 @@
 """The body of a `forward`: steps as nested calls where that reads well, else as variables, in program order always.
 
-Expressions wait on a stack until their one reader takes them. Whatever cannot be taken in the order of execution becomes
-a variable first, so that Python evaluates every call in the order of the program.
+Expressions wait on a stack until their one reader takes them. What cannot be taken in the order of execution
+becomes a variable first, so that Python evaluates every call in the order of the program.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from archdsl.ops import OPERATIONS
 from archdsl.outline.call import Argument, Call, Operand
-from archdsl.outline.model import Attribute, Build, Class, Expression, Holder, Leaf, Ref, Repeat, Step
-from archdsl.targets.torch_names import attribute, hidden, hidden_in_container, variable
-from archdsl.targets.torch_text import Brackets, Doc, Marked, Spread, flat, literal, statement
+from archdsl.outline.model import Attribute, Build, Class, Holder, Leaf, Ref, Repeat, Step
+from archdsl.targets.torch_names import attribute, hidden, variable
+from archdsl.targets.torch_text import Brackets, Doc, Marked, Spread, flat, statement
+from archdsl.targets.torch_words import argument_text, reach
 
 DEEPEST = 3  # calls in one another
 MOST = 60  # columns of an operand that stays inside its reader
@@ -48,9 +49,11 @@ class Forward:
     fans: dict[int, str] = field(default_factory=dict)
     annotated: frozenset[str] = frozenset()
     untyped: set[str] = field(default_factory=set)
+    attributes: dict[str, Attribute] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         body = self.cls.body
+        self.attributes = {item.name: item for item in body.attributes}
         for at, name in enumerate(self.arguments):
             self.names[Ref(-1, at)] = name
             self.owners[name] = Ref(-1, at)
@@ -112,7 +115,7 @@ class Forward:
 
     def _attribute(self, step: Step) -> Attribute:
         assert step.access is not None
-        return next(item for item in self.cls.body.attributes if item.name == step.access[0])
+        return self.attributes[step.access[0]]
 
     def _learned(self, at: int, step: Step) -> bool:
         item = self._attribute(step)
@@ -245,7 +248,8 @@ class Forward:
 
     def _augmented(self, at: int, step: Step, doc: Doc) -> None:
         """`out += rest`, over the first operand, whose one reader this is."""
-        assert isinstance(doc, Spread) and step.call is not None
+        assert isinstance(doc, Spread)
+        assert step.call is not None
         self.flush()
         first, *rest = doc.parts
         name = flat(first)
@@ -265,7 +269,8 @@ class Forward:
     def _fan(self, at: int, step: Step) -> None:
         self.flush()
         item = self._attribute(step)
-        assert isinstance(item.build, Repeat) and item.first is not None
+        assert isinstance(item.build, Repeat)
+        assert item.first is not None
         name = self._fresh(f"{item.name}s", at)
         count = step.outputs
         span = f"range({count})" if item.first == 0 else f"range({item.first}, {item.first + count})"
@@ -387,52 +392,3 @@ def _inplace(call: Call) -> bool:
 
 def _conditional(doc: Spread) -> bool:
     return any(isinstance(part, Marked) and part.mark.startswith("if ") for part in doc.parts)
-
-
-def argument_text(argument: Argument) -> Doc | None:
-    """A literal, or an expression in a class's parameters; `None` where it is the default."""
-    value = argument.value
-    if type(value) is type(argument.default) and value == argument.default:
-        return None
-    return expression_text(value)
-
-
-def expression_text(value: object) -> str:
-    """`width * 4`, `width // 16`, or a literal."""
-    if isinstance(value, tuple):
-        inner = ", ".join(map(expression_text, value))
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
-    if not isinstance(value, Expression):
-        return literal(value)
-    if value.factor != 1:
-        return f"{value.parameter} * {value.factor}"
-    return value.parameter if value.divisor == 1 else f"{value.parameter} // {value.divisor}"
-
-
-def reach(access: tuple[str, ...], build: Build) -> str:
-    """How a body reads a module: `self.conv1`, `getattr(self, "0")`, `self.up[0]`, `self.up["conv"]`."""
-    first, *rest = access
-    text = f"self.{first}" if attribute(first) else child("self", first)
-    for name in rest:
-        assert isinstance(build, Holder)
-        if is_list(build):
-            text += f"[{name}]"
-        else:
-            text = f'{text}["{name}"]' if not hidden_in_container(name) else children(text, name)
-        build = dict(build.children)[name]
-    return text
-
-
-def child(of: str, name: str) -> str:
-    """A child whose name is no attribute's: `getattr` finds it, unless the module has an attribute of that name."""
-    return children(of, name) if hidden(name) else f'getattr({of}, "{name}")'
-
-
-def children(of: str, name: str) -> str:
-    """A child whose name hides behind an attribute of the module."""
-    return f'dict({of}.named_children())["{name}"]'
-
-
-def is_list(holder: Holder) -> bool:
-    """Whether the children are named by their positions."""
-    return [name for name, _ in holder.children] == [str(at) for at in range(len(holder.children))]

@@ -1,4 +1,4 @@
-"""Initial values in torch's words: what its modules draw by themselves needs no code, the rest is a call of `nn.init`."""
+"""Initial values in torch's words: what its modules draw by themselves needs no code, the rest calls `nn.init`."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ Shared = dict[str, dict[str, tuple[Call, bool]]]
 
 
 def shared(modules: Iterable[tuple[str, tuple[str, ...], tuple[tuple[str, Call], ...]]]) -> Shared:
-    """What all modules of one class have in common: by class and tensor, its statement, and whether some lack the tensor.
+    """What all modules of a class have in common: by class and tensor, its statement, and whether some lack the tensor.
 
     `modules` are `(class, trainable tensors, statements)`. What is common is said once for the whole net, and holds for
     the classes that inherit from one of torch's too.

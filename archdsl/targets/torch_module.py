@@ -65,8 +65,8 @@ def instantiate(
 ) -> nn.Module:
     """The net as a live module, in training mode as every new module is.
 
-    `weights` are arrays by key, exactly those of the graph; without them the module draws its own, by torch's generator.
-    With `copy=False` the module takes the arrays' memory over. Raises `WrongWeightsError`.
+    `weights` are arrays by key, exactly those of the graph; without them the module draws its own, by torch's
+    generator. With `copy=False` the module takes the arrays' memory over. Raises `WrongWeightsError`.
     """
     cls = module_class(graph)
     if weights is None:
@@ -81,7 +81,7 @@ def instantiate(
 
 
 def fill(module: nn.Module, graph: Graph, weights: Mapping[str, np.ndarray], *, copy: bool = True) -> None:
-    """Puts arrays in the places of a module's parameters and buffers. Raises `WrongWeightsError` if they do not fit exactly."""
+    """Puts arrays in the places of parameters and buffers. Raises `WrongWeightsError` if they do not fit exactly."""
     state = {key: tensor for key, _, tensor in graph.state()}
     if state.keys() != weights.keys():
         missing = [key for key in state if key not in weights][:3]

@@ -1,6 +1,6 @@
 """Graph -> standalone PyTorch source: a class for each block, no repetition, formatted; it imports torch alone.
 
-The source is laid out from validated names and literals; a spec's own text reaches it in docstrings only, made harmless.
+The source is laid out from validated names and literals; a spec's own text reaches it in docstrings only, harmless.
 """
 
 from __future__ import annotations

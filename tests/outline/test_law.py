@@ -28,7 +28,7 @@ def _plain(value: Any) -> Any:
 
 
 def flat(graph: Graph) -> tuple[list[Any], list[Any]]:
-    """A graph as applications without identities: call, path of the weights, inputs, in training only; and its results."""
+    """A graph as applications without identities (call, path of the weights, inputs, training), and its results."""
     known: dict[tuple[int, int], tuple[int, int]] = {}
     rows: list[Any] = []
     for index, node in enumerate(graph.nodes):

@@ -1,4 +1,4 @@
-"""Random legal nets: blocks that are called again and again with other sizes, odd names, branches, skips, sharing, side heads."""
+"""Random legal nets: blocks called with several sizes, odd names, branches, skips, shared weights, side heads."""
 
 from __future__ import annotations
 

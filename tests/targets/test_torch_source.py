@@ -103,3 +103,12 @@ def test_time_is_linear_in_the_layers() -> None:
         source(graph)
         times.append(time.perf_counter() - start)
     assert times[1] < 30 * times[0] + 0.5
+
+
+def test_every_attribute_of_a_module_is_known() -> None:
+    from torch import nn
+
+    from archdsl.targets.torch_names import hidden, hidden_in_container
+
+    assert all(map(hidden, {*dir(nn.Module), *vars(nn.Module())}))
+    assert all(map(hidden_in_container, {*dir(nn.ModuleDict), *vars(nn.ModuleDict())}))

@@ -1,4 +1,4 @@
-"""Live modules against torchvision's: the same keys, and with the same weights the same bits, forward, backward and after."""
+"""Live modules against torchvision's: the same keys, and with the same weights the same bits, also after a step."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_family_member_is_torchvisions_bit_for_bit(name: str, dtype: torch.dty
 
 
 def test_fresh_values_come_from_torchvisions_distributions() -> None:
-    """Without weights the module draws its own: the same standard deviations as torchvision's, within sampling error."""
+    """Without weights the module draws its own, with torchvision's standard deviations within sampling error."""
     graph = nets.resnet18()
     torch.manual_seed(0)
     ours, theirs = instantiate(graph), torchvision_model("resnet18")

@@ -1,0 +1,57 @@
+"""Arguments and modules as a body writes them: literals and expressions in parameters, and how a module is reached."""
+
+from __future__ import annotations
+
+from archdsl.outline.call import Argument
+from archdsl.outline.model import Build, Expression, Holder
+from archdsl.targets.torch_names import attribute, hidden, hidden_in_container
+from archdsl.targets.torch_text import Doc, literal
+
+
+def argument_text(argument: Argument) -> Doc | None:
+    """A literal, or an expression in a class's parameters; `None` where it is the default."""
+    value = argument.value
+    if type(value) is type(argument.default) and value == argument.default:
+        return None
+    return expression_text(value)
+
+
+def expression_text(value: object) -> str:
+    """`width * 4`, `width // 16`, or a literal."""
+    if isinstance(value, tuple):
+        inner = ", ".join(map(expression_text, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if not isinstance(value, Expression):
+        return literal(value)
+    if value.factor != 1:
+        return f"{value.parameter} * {value.factor}"
+    return value.parameter if value.divisor == 1 else f"{value.parameter} // {value.divisor}"
+
+
+def reach(access: tuple[str, ...], build: Build) -> str:
+    """How a body reads a module: `self.conv1`, `getattr(self, "0")`, `self.up[0]`, `self.up["conv"]`."""
+    first, *rest = access
+    text = f"self.{first}" if attribute(first) else child("self", first)
+    for name in rest:
+        assert isinstance(build, Holder)
+        if is_list(build):
+            text += f"[{name}]"
+        else:
+            text = f'{text}["{name}"]' if not hidden_in_container(name) else children(text, name)
+        build = dict(build.children)[name]
+    return text
+
+
+def child(of: str, name: str) -> str:
+    """A child whose name is no attribute's: `getattr` finds it, unless the module has an attribute of that name."""
+    return children(of, name) if hidden(name) else f'getattr({of}, "{name}")'
+
+
+def children(of: str, name: str) -> str:
+    """A child whose name hides behind an attribute of the module."""
+    return f'dict({of}.named_children())["{name}"]'
+
+
+def is_list(holder: Holder) -> bool:
+    """Whether the children are named by their positions."""
+    return [name for name, _ in holder.children] == [str(at) for at in range(len(holder.children))]
