@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,13 @@ from archdsl.files import FileError, read
 from archdsl.graph.graph import Graph
 from archdsl.limits import DEFAULT, Limits
 from archdsl.source import Source
-from archdsl.targets import registry
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+    from archdsl.passes.driver import Result
+    from archdsl.passes.rule import Pass
 
 Spec = str | os.PathLike[str] | Source
 Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"]
@@ -123,6 +125,8 @@ def build(
     Without `target` the suffix of `out` says which. A file is written whole or not at all. Raises `CompileError` and
     `UsageError`.
     """
+    from archdsl.targets import registry
+
     if target is None and out is None:
         raise UsageError("name a target, or a file whose suffix says which")
     chosen = registry.target(target) if target is not None else registry.target_of(out or "")
@@ -142,9 +146,31 @@ def render(
     """The picture of an arch at `stage`, `block` or `layer` depth, as `svg` (the default) or `dot` text, `png` or
     `pdf` bytes; with `out` the path of the file that holds it now, its suffix giving the format. Raises as `build`
     does."""
+    from archdsl.targets import registry
+
     chosen = registry.picture(format, out)
     graph = graph_of(spec, arch, params)
     return registry.produce(chosen, graph, registry.Request(lambda: weights_of(graph, None, 0), depth), out)
+
+
+def rewritten(graph: Graph, passes: Sequence[Pass]) -> Result:
+    """The graph after passes, one after the other, with the plan of its weights and the trace of every site."""
+    from archdsl.passes.driver import pipeline
+
+    return pipeline(graph, passes)
+
+
+def proved(graph: Graph, passes: Sequence[Pass]) -> list[str]:
+    """A line for each pass in turn: what it promises, held against random inputs in float64."""
+    from archdsl.passes.driver import run
+    from archdsl.prove.prover import prove
+
+    lines = []
+    for step in passes:
+        result = run(graph, step)
+        lines.append(f"{step.word()}: {prove(graph, result.graph, result.plan, step.promised()).text()}")
+        graph = result.graph
+    return lines
 
 
 @dataclass(frozen=True, slots=True)

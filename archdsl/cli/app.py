@@ -15,9 +15,13 @@ from archdsl.cli.check import check
 from archdsl.cli.expand import expand
 from archdsl.cli.explain import explain
 from archdsl.cli.fmt import fmt
+from archdsl.cli.lint import lint
 from archdsl.cli.listing import listing
+from archdsl.cli.passes import passes
 from archdsl.cli.render import render
+from archdsl.cli.rewrite import rewrite
 from archdsl.cli.summary import summary
+from archdsl.cli.verify import verify
 
 EPILOG = "Exit codes: 0 fine, 1 the spec is wrong, 2 usage, 3 a tool is missing, 70 our own fault, 130 interrupted."
 
@@ -70,6 +74,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fmt": fmt,
     "expand": expand,
     "summary": summary,
+    "rewrite": rewrite,
+    "verify": verify,
+    "lint": lint,
+    "passes": passes,
     "list": listing,
     "explain": explain,
 }

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ EXTRAS = {
 
 def main() -> None:
     """Runs the command line of this process."""
+    gc.set_threshold(
+        100_000
+    )  # short-lived, and nearly all that it allocates stays: fewer collections, a tenth less time
     sys.exit(run(sys.argv[1:]))
 
 

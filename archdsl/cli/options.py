@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from archdsl.passes.rule import Pass
 
 Specs = Annotated[list[str], typer.Argument(metavar="SPEC", help="Spec files, bundled names, folders, or - for stdin.")]
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, a bundled name, or - for stdin.")]
@@ -29,3 +34,28 @@ Weights = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="NUMBER", min=0, help="Fixes the initial weights.")]
 Depth = Annotated[str, typer.Option("--depth", metavar="DEPTH", help="stage, block or layer.")]
+Passes = Annotated[
+    list[str] | None,
+    typer.Option("--pass", metavar="PASS", help="A pass, with options: resnet-d,where=layer2. Repeatable, in order."),
+]
+PassFile = Annotated[
+    Path | None,
+    typer.Option("--pass-file", metavar="FILE", help="A Python file with passes of your own. Its code runs."),
+]
+Left = Annotated[str, typer.Argument(metavar="A", help="A spec, or a checkpoint.")]
+Right = Annotated[str, typer.Argument(metavar="B", help="A spec, or a checkpoint.")]
+
+
+def known_passes(pass_file: Path | None) -> Mapping[str, type[Pass]]:
+    """The bundled passes, and those of a file of one's own."""
+    from archdsl.passes.registry import bundled, from_file
+
+    return {**bundled(), **(from_file(pass_file) if pass_file is not None else {})}
+
+
+def chosen_passes(texts: list[str] | None, pass_file: Path | None) -> list[Pass]:
+    """The passes of `--pass`, in order, with their options. Raises `UsageError`."""
+    from archdsl.passes.registry import parse
+
+    known = known_passes(pass_file) if texts else {}
+    return [parse(text, known) for text in texts or ()]
