@@ -22,8 +22,8 @@ class Limits:
     params: int = 2**33  # of one network
     field: int = 2**31  # a whole number in an operation's field
     steps: int = 4_000_000  # statements and expressions evaluated
-    turns: int = 100_000  # of all comprehensions of one elaboration
-    list_items: int = 1_000_000  # of one list or range
+    turns: int = 50_000  # of all comprehensions of one elaboration
+    list_items: int = 100_000  # of one list or range, with the lists in it; and of the values that one layer makes
     text: int = 10_000  # characters of one string
 
 

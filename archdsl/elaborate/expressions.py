@@ -189,7 +189,17 @@ class Expressions:
         return int(value)
 
     def _list(self, expression: tree.ListOf, env: Env) -> Any:
-        return tuple(self.value(item, env) for item in expression.items)
+        return self.weighed(tuple(self.value(item, env) for item in expression.items), expression.span)
+
+    def weighed(self, value: Any, span: Span) -> Any:
+        """A value that was made, if it is no list that grew beyond the budget by lists in it."""
+        if isinstance(value, tuple) and any(isinstance(item, tuple) for item in value):
+            limit = self.elaborator.limits.list_items
+            count = functions.weight(value, limit)
+            if count > limit:
+                raise Found(structure.TooManySteps(span, "a list with the lists in it", limit))
+            self.elaborator.step(span, count)
+        return value
 
     def _comprehension(self, expression: tree.Comprehension, env: Env) -> Any:
         items: list[Any] = []
@@ -212,7 +222,7 @@ class Expressions:
                 visit(depth + 1, inner)
 
         visit(0, env)
-        return POISON if any(spoilt) else tuple(items)
+        return POISON if any(spoilt) else self.weighed(tuple(items), expression.span)
 
     # -------------------------------------------------------------- operators
 
@@ -232,7 +242,8 @@ class Expressions:
         if expression.op in ("and", "or"):
             return self._logical(expression, env)
         left, right = self.value(expression.left, env), self.value(expression.right, env)
-        return functions.binary(expression.op, left, right, expression.span, self.elaborator.limits.list_items)
+        limit = self.elaborator.limits.list_items
+        return self.weighed(functions.binary(expression.op, left, right, expression.span, limit), expression.span)
 
     def _logical(self, expression: tree.Binary, env: Env) -> Any:
         for side in (expression.left, expression.right):
@@ -332,7 +343,8 @@ class Expressions:
             positional = tuple(self.value(item.value, env) for item in expression.arguments if item.name is None)
             keywords = {item.name.name: self.value(item.value, env) for item in expression.arguments if item.name}
             limit = self.elaborator.limits.list_items
-            return functions.call(function.name, positional, keywords, expression.span, limit)
+            made = functions.call(function.name, positional, keywords, expression.span, limit)
+            return self.weighed(made, expression.span)
         if isinstance(function, LayerValue):
             return self.bind(function, expression.arguments, env)
         kind = "an arch" if isinstance(function, ArchValue) else kind_of(function)

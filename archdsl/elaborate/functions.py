@@ -46,6 +46,20 @@ ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+def weight(items: tuple[Any, ...], limit: int) -> int:
+    """How many items a list has with those of the lists in it, counted until there are more than `limit`.
+
+    A list that holds another one twice costs nothing to make, and twice as much to look at.
+    """
+    count, todo = 0, [items]
+    while todo and count <= limit:
+        item = todo.pop()
+        count += len(item)
+        if count <= limit:
+            todo += [part for part in item if isinstance(part, tuple)]
+    return count
+
+
 def is_number(value: Any) -> bool:
     """True for whole numbers and numbers, not for truth values."""
     return isinstance(value, int | float) and not isinstance(value, bool)

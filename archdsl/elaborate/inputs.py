@@ -49,6 +49,9 @@ def _sizes(elaborator: Elaborator, statement: tree.Input, env: Env) -> tuple[int
     except Found as found:
         if isinstance(found.problem, arguments.UnboundSymbol):
             problem = found.problem
+            for dim in statement.size.dims if isinstance(statement.size, tree.Size) else ():
+                if isinstance(dim, str) and not env.find(dim)[0]:
+                    env.names[dim] = POISON
             raise Found(arguments.UnboundSymbol(problem.span, problem.name, of_input=True)) from None
         raise
     if not isinstance(sizes, tuple) or not 1 <= len(sizes) <= 4 or not all(is_whole(s) and s > 0 for s in sizes):

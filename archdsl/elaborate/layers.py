@@ -23,6 +23,7 @@ from archdsl.elaborate.values import (
     kind_of,
     shown,
 )
+from archdsl.ops import Split, Unstack
 from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word
 from archdsl.shapes import Shape
 from archdsl.source import Span
@@ -147,6 +148,7 @@ class Layers:
         taken = tuple(elaborator.builder.shape(value) for value in values)
         if stream.order is not None:
             self._same_weights(op, taken, path, span)
+        self._few_results(op, taken, span)
         try:
             return elaborator.add(op, values, path, place, span, stream.order)
         except ShapeError as error:
@@ -155,6 +157,19 @@ class Layers:
             origins = tuple(elaborator.origin(value, span) for value in values)
             sizes = tuple(map(str, taken))
             raise Found(shapes.ShapeRejected(span, op.word, error.message, sizes, origins, error.hint)) from None
+
+    def _few_results(self, op: Op, taken: tuple[Shape, ...], span: Span) -> None:
+        """Holds the number of values that one layer makes to the budget, before they are made."""
+        count = 1
+        if isinstance(op, Split):
+            count = op.pieces if isinstance(op.pieces, int) else len(op.pieces)
+        elif isinstance(op, Unstack) and taken[0].rank:
+            index = 0 if op.axis is None else taken[0].axis(op.axis)
+            count = 1 if index is None else taken[0].sizes[index]
+        limit = self.elaborator.limits.list_items
+        if count > limit:
+            raise Found(structure.TooManySteps(span, f"{count:,} values of one layer", limit))
+        self.elaborator.step(span, count)
 
     def _same_weights(self, op: Op, taken: tuple[Shape, ...], path: str, span: Span) -> None:
         first = self._owners.setdefault(path, (op, taken))

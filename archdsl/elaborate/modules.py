@@ -211,6 +211,8 @@ def _locate(text: str, span: Span, path: Path | None, roots: tuple[Path, ...]) -
     for item in allowed:
         if item.is_file():
             return item
+    if any(item.is_file() for item in candidates):
+        raise Found(structure.OutsideRoots(span, text))
     beside = [Path(text).parent / item.name for item in sorted(allowed[0].parent.glob("*.arch"))]
     bundle = specs_root().resolve()
     known = [*beside, *(item.relative_to(bundle) for item in sorted(bundle.rglob("*.arch")))]
