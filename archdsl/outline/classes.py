@@ -43,7 +43,8 @@ class _Outliner:
         root = levels(self.graph)
         for rank in _ranked(root):
             self._rank([level for level in rank if level is not root])
-        self._class([_Group(self._body(root), False, [(root, self._body(root))])])
+        made = self._body(root)
+        self._class([_Group(made, False, [(root, made)])])
         return Outline(tuple(self.classes), len(self.classes) - 1)
 
     def _rank(self, found: Iterable[Level]) -> None:

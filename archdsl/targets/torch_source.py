@@ -53,7 +53,7 @@ def code(graph: Graph) -> Code:
     used = _names_used("\n".join(body))
     helpers = [DEFINITIONS[name].rstrip() for name in DEFINITIONS if name in used]
     text = "\n".join(["\n\n\n".join(helpers), *body]) if helpers else "\n".join(body[2:])
-    header = _header(graph, _names_used(text))
+    header = _header(graph, used | _names_used("\n\n".join(helpers)))
     return Code("\n".join([*header, "", "", text]).rstrip() + "\n", names[found.root])
 
 
