@@ -3,8 +3,8 @@ rearranges, run backwards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -35,7 +35,7 @@ class Concat:
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """One of several entries that hold the same: a counter of steps, say."""
+    """The first of several entries that hold the same: the counters of steps of norms that become one."""
 
     parts: tuple[Expr, ...]
 
@@ -125,11 +125,12 @@ class Const:
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A new entry that no old one determines: drawn from its initial distribution."""
+    """A new entry that no old one determines: drawn from its initial distribution, under the key that it had first."""
 
     init: Init
     sizes: tuple[int, ...]
     trainable: bool = True
+    key: str = ""
 
 
 Expr = (
@@ -182,45 +183,60 @@ def sizes_of(expression: Expr) -> tuple[int, ...]:
             return tuple(size + sum(side) for size, side in zip(sizes_of(of), sides, strict=True))
 
 
-def value_of(expression: Expr, old: Arrays) -> Array:
-    """The array that an expression stands for; sums and products are computed in float64."""
+class DifferentCountersError(ValueError):
+    """Entries that one is to stand for, and that do not hold the same."""
+
+
+def value_of(expression: Expr, old: Arrays, fresh: Arrays) -> Array:
+    """The array that an expression stands for; new entries are taken from `fresh` by their keys.
+
+    Sums and products are computed in float64. Raises `KeyError` for an entry that is not there, and
+    `DifferentCountersError`.
+    """
+
+    def value(part: Expr) -> Array:
+        return value_of(part, old, fresh)
+
     match expression:
         case Take(key=key):
             return old[key]
+        case Fresh(key=key):
+            return fresh[key]
         case Concat(parts=parts, axis=axis):
-            return np.concatenate([value_of(part, old) for part in parts], axis)
+            return np.concatenate([value(part) for part in parts], axis)
         case Same(parts=parts):
-            return value_of(parts[0], old)
+            first, *others = map(value, parts)
+            if not all(np.array_equal(first, other) for other in others):
+                raise DifferentCountersError(f"{written(parts[0])} and others that it is to stand for differ")
+            return first
         case Part(of=of, axis=axis, start=start, stop=stop):
-            return value_of(of, old)[(slice(None),) * axis + (slice(start, stop),)]
+            return value(of)[(slice(None),) * axis + (slice(start, stop),)]
         case Reshape(of=of, sizes=sizes):
-            return value_of(of, old).reshape(sizes)
+            return value(of).reshape(sizes)
         case Permute(of=of, order=order):
-            return value_of(of, old).transpose(order)
+            return value(of).transpose(order)
         case Along(of=of, axis=axis, rank=rank):
-            return value_of(of, old).reshape([-1 if index == axis else 1 for index in range(rank)])
+            return value(of).reshape([-1 if index == axis else 1 for index in range(rank)])
         case Plus(parts=parts):
-            total = _wide(value_of(parts[0], old))
+            total = _wide(value(parts[0]))
             for part in parts[1:]:
-                total = total + _wide(value_of(part, old))
+                total = total + _wide(value(part))
             return total
         case Times(parts=parts):
-            product = _wide(value_of(parts[0], old))
+            product = _wide(value(parts[0]))
             for part in parts[1:]:
-                product = product * _wide(value_of(part, old))
+                product = product * _wide(value(part))
             return product
         case InverseRoot(of=of, plus=plus):
-            return np.asarray(1.0 / np.sqrt(_wide(value_of(of, old)) + plus))
+            return np.asarray(1.0 / np.sqrt(_wide(value(of)) + plus))
         case MatMul(left=left, right=right):
-            return np.asarray(_wide(value_of(left, old)) @ _wide(value_of(right, old)))
+            return np.asarray(_wide(value(left)) @ _wide(value(right)))
         case Total(of=of, axes=axes):
-            return np.asarray(_wide(value_of(of, old)).sum(axes))
+            return np.asarray(_wide(value(of)).sum(axes))
         case Padded(of=of, sides=sides):
-            return np.pad(value_of(of, old), sides)
+            return np.pad(value(of), sides)
         case Const(values=values, sizes=sizes):
             return np.array(values, np.float64).reshape(sizes)
-        case Fresh():
-            raise KeyError("a fresh entry has no old value")
 
 
 def _wide(array: Array) -> Array:
@@ -255,41 +271,24 @@ def rearranges(expression: Expr) -> bool:
             return False
 
 
+def with_operands(expression: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """The expression over changed operands."""
+    match expression:
+        case Take() | Const() | Fresh():
+            return expression
+        case Concat(parts=parts) | Same(parts=parts) | Plus(parts=parts) | Times(parts=parts):
+            return replace(expression, parts=tuple(map(change, parts)))
+        case MatMul(left=left, right=right):
+            return MatMul(change(left), change(right))
+        case _:
+            return replace(expression, of=change(expression.of))
+
+
 def substitute(expression: Expr, entries: Mapping[str, Expr]) -> Expr:
     """The expression with every old entry replaced by how it came to be."""
-
-    def inside(part: Expr) -> Expr:
-        return substitute(part, entries)
-
-    match expression:
-        case Take(key=key):
-            return entries.get(key, expression)
-        case Concat(parts=parts, axis=axis):
-            return Concat(tuple(map(inside, parts)), axis)
-        case Same(parts=parts):
-            return Same(tuple(map(inside, parts)))
-        case Plus(parts=parts):
-            return Plus(tuple(map(inside, parts)))
-        case Times(parts=parts):
-            return Times(tuple(map(inside, parts)))
-        case Part(of=of, axis=axis, start=start, stop=stop):
-            return Part(inside(of), axis, start, stop)
-        case Reshape(of=of, sizes=sizes):
-            return Reshape(inside(of), sizes)
-        case Permute(of=of, order=order):
-            return Permute(inside(of), order)
-        case Along(of=of, axis=axis, rank=rank):
-            return Along(inside(of), axis, rank)
-        case InverseRoot(of=of, plus=plus):
-            return InverseRoot(inside(of), plus)
-        case MatMul(left=left, right=right):
-            return MatMul(inside(left), inside(right))
-        case Total(of=of, axes=axes):
-            return Total(inside(of), axes)
-        case Padded(of=of, sides=sides):
-            return Padded(inside(of), sides)
-        case Const() | Fresh():
-            return expression
+    if isinstance(expression, Take):
+        return entries.get(expression.key, expression)
+    return with_operands(expression, lambda part: substitute(part, entries))
 
 
 def written(expression: Expr) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from archdsl.diagnostics import ArchdslError
 from archdsl.graph import Graph
 from archdsl.graph.verify import IllegalGraph, verify
+from archdsl.ops import ShapeError
 from archdsl.passes.edit import Edit
 from archdsl.passes.plan import Plan, identity
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Pipeline, pattern, sites
@@ -48,7 +49,8 @@ def fuel_of(graph: Graph) -> int:
 
 
 def run(graph: Graph, rewrite: Pass, fuel: int | None = None) -> Result:
-    """The graph after a pass. Raises `BrokenPass`, which names the pass, if it breaks a law of graphs or runs on."""
+    """The graph after a pass. Raises `BrokenPass`, which names the pass, if it breaks a law of graphs, changes what
+    the net takes and returns, or does not come to an end."""
     left = fuel_of(graph) if fuel is None else fuel
     if isinstance(rewrite, Pipeline):
         return _turns(graph, rewrite, left)
@@ -62,9 +64,8 @@ def run(graph: Graph, rewrite: Pass, fuel: int | None = None) -> Result:
             return Result(graph, plan, (*trace, *kept))
         if left < 0:
             raise BrokenPass(f"{rewrite.word()} does not come to an end")
-        graph, step = edit.commit()
+        graph, step = _committed(edit, rewrite)
         plan = plan.then(step)
-        _verified(graph, rewrite, "after")
         if rewrite.once:
             return Result(graph, plan, (*trace, *kept))
 
@@ -84,11 +85,19 @@ def _turns(graph: Graph, rewrite: Pipeline, left: int) -> Result:
             return Result(graph, plan, (*trace, *turn))
 
 
-def pipeline(graph: Graph, rewrites: Iterable[Pass]) -> Result:
-    """The graph after several passes, one after the other, as one result."""
+Check = Callable[[Pass, Graph, Result], None]
+
+
+def pipeline(graph: Graph, rewrites: Iterable[Pass], check: Check | None = None) -> Result:
+    """The graph after several passes, one after the other, as one result.
+
+    `check` sees each pass, the graph before it and what it made: the place for a proof of its promise.
+    """
     plan, trace = identity(graph), list[Site]()
     for rewrite in rewrites:
         result = run(graph, rewrite)
+        if check is not None:
+            check(rewrite, graph, result)
         graph, plan = result.graph, plan.then(result.plan)
         trace += result.trace
     return Result(graph, plan, tuple(trace))
@@ -97,7 +106,8 @@ def pipeline(graph: Graph, rewrites: Iterable[Pass]) -> Result:
 def _round(graph: Graph, rewrite: Pass) -> tuple[Edit, list[Site], list[Site]]:
     """One sweep: sites that do not touch one another are rewritten together."""
     edit, done, kept = Edit(graph), list[Site](), list[Site]()
-    for matches in sites(graph, pattern(type(rewrite))):  # type: ignore[arg-type]
+    found = sites(graph, pattern(type(rewrite)))  # type: ignore[arg-type]
+    for matches in reversed(list(found)) if rewrite.backwards else found:
         nodes = list(_flat(matches))
         if rewrite.where and not any(_lies_in(graph, match, rewrite.where) for match in nodes):
             continue
@@ -128,6 +138,24 @@ def _lies_in(graph: Graph, match: Match[Any], name: str) -> bool:
     if path == name or path.startswith(f"{name}."):
         return True
     return any(name in (scope.block, scope.role) for scope in graph.ancestors(match.node.scope))
+
+
+def _committed(edit: Edit, rewrite: Pass) -> tuple[Graph, Plan]:
+    """The graph that an edit makes, held to the laws of graphs and to the old one's interface."""
+    try:
+        graph, plan = edit.commit()
+    except (ShapeError, ValueError, KeyError) as error:
+        raise BrokenPass(f"{rewrite.word()} makes an edit that does not fit: {error}") from error
+    _verified(graph, rewrite, "after")
+    if _interface(graph) != _interface(edit.graph):
+        raise BrokenPass(f"{rewrite.word()} changes what the net takes or returns")
+    return graph, plan
+
+
+def _interface(graph: Graph) -> tuple[object, ...]:
+    """What a net takes and returns: names and sizes."""
+    taken = tuple((graph.nodes[index].path, graph.nodes[index].op) for index in graph.inputs)
+    return taken, tuple((out.name, graph.shape(out.value).sizes, out.training) for out in graph.outputs)
 
 
 def _verified(graph: Graph, rewrite: Pass, when: str) -> None:

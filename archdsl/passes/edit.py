@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from archdsl.graph import Graph
 from archdsl.ir.program import Node, Output, Value
 from archdsl.ops.base import Op, Tensor
 from archdsl.passes.arrays import Expr, Fresh, Take
 from archdsl.passes.plan import Entry, Plan
+from archdsl.passes.tidy import tidy
 from archdsl.shapes import Shape
 
 
@@ -57,15 +58,20 @@ class Edit:
         return not (self.removed or self._added or self._redirected or self._operations)
 
     def free_path(self, wanted: str) -> str:
-        """A path that no node has: the wanted one, or with `_2`, `_3` behind it."""
+        """A path that no node and no level has: the wanted one, or with `_2`, `_3` behind it."""
         if self._paths is None:
-            self._paths = {node.path for node in self.graph.nodes}
+            self._paths = {level for node in self.graph.nodes for level in _levels(node.path)}
         path, count = wanted, 1
         while path in self._paths:
             count += 1
             path = f"{wanted}_{count}"
         self._paths.add(path)
         return path
+
+    def child(self, scope: int, name: str) -> str:
+        """A free path of this name in the level of a scope."""
+        level = self.graph.scopes[scope].path
+        return self.free_path(f"{level}.{name}" if level else name)
 
     def add(
         self,
@@ -124,98 +130,99 @@ class Edit:
         tensors = node.op.tensors(*self.graph.program.shapes_in(node))
         return next((tensor for tensor in tensors if tensor.name == name), None)
 
-    # ----------------------------------------------------------------- commit
-
     def commit(self) -> tuple[Graph, Plan]:
         """The new graph and how its weights come from the old one's. Raises `ShapeError` if the edit does not fit."""
         graph = self.graph
         kept = [index for index in range(len(graph.nodes)) if index not in self.removed]
-        items: list[int | _Added] = [*kept, *self._added]
-        order = self._order(items)
-        place = {self._key(items[item]): position for position, item in enumerate(order)}
+        order = self._order([*kept, *(~number for number in range(len(self._added)))])
+        place = {item: position for position, item in enumerate(order)}
         nodes: list[Node] = []
         for item in order:
-            nodes.append(self._node(items[item], place, nodes))
+            nodes.append(self._node(item, place, nodes))
         outputs = tuple(
             replace(output, value=self._moved(self._behind(output.value), place)) for output in graph.outputs
         )
         program = replace(graph.program, nodes=tuple(nodes), outputs=outputs, declared=())
-        declared = self._declared([items[item] for item in order])
+        declared = self._declared(order)
         if declared != tuple(range(len(nodes))):
             program = replace(program, declared=declared)
         new = Graph(program)
         return new, self._plan(new)
 
-    def _key(self, item: int | _Added) -> tuple[str, int]:
-        return ("old", item) if isinstance(item, int) else ("new", self._added.index(item))
+    # Below, an item is a node of the new graph: an old one by its index, an added one by `~number`.
 
-    def _sources(self, item: int | _Added) -> Iterable[Source]:
-        if isinstance(item, int):
+    def _sources(self, item: int) -> Iterable[Source]:
+        if item >= 0:
             return (self._behind(value) for value in self.graph.nodes[item].inputs)
-        return (self._final(source) for source in item.inputs)
+        return (self._final(source) for source in self._added[~item].inputs)
 
     def _final(self, source: Source) -> Source:
         """What a value was redirected to in the end."""
+        first = source
         while isinstance(source, Value) and source in self._redirected:
             source = self._redirected[source]
+        if isinstance(first, Value) and first in self._redirected:  # the next one need not go all the way
+            self._redirected[first] = source
         return source
 
     def _behind(self, value: Value) -> Source:
         """What an old reader of a value reads now: what was inserted behind it, if anything was."""
         return self._final(self._inserted.get(value, value))
 
-    def _order(self, items: list[int | _Added]) -> list[int]:
-        """A topological order that keeps program order wherever it can."""
-        number = {
-            ("old", item) if isinstance(item, int) else ("new", index - len(items) + len(self._added)): index
-            for index, item in enumerate(items)
-        }
-        rank = [(item, 0) if isinstance(item, int) else (item.at, index + 1) for index, item in enumerate(items)]
-        waiting = [0] * len(items)
-        readers: list[list[int]] = [[] for _ in items]
-        for index, item in enumerate(items):
+    def _order(self, items: list[int]) -> list[int]:
+        """The items in a topological order that keeps program order wherever it can."""
+        rank = {item: (item, 0) if item >= 0 else (self._added[~item].at, 1 + ~item) for item in items}
+        waiting = dict.fromkeys(items, 0)
+        readers: dict[int, list[int]] = {item: [] for item in items}
+        for item in items:
             for source in self._sources(item):
-                producer = number[("old", source.node) if isinstance(source, Value) else ("new", source.node)]
-                readers[producer].append(index)
-                waiting[index] += 1
-        heap: list[tuple[tuple[int, int], int]] = []
-        for index, count in enumerate(waiting):
-            if count == 0:
-                heappush(heap, (rank[index], index))
+                producer = source.node if isinstance(source, Value) else ~source.node
+                if producer not in readers:
+                    raise ValueError(f"{self.graph.nodes[producer].path} was taken out, and is still read")
+                readers[producer].append(item)
+                waiting[item] += 1
+        heap = [(rank[item], item) for item in items if not waiting[item]]
+        heapify(heap)
         order = []
         while heap:
-            _, index = heappop(heap)
-            order.append(index)
-            for reader in readers[index]:
+            _, item = heappop(heap)
+            order.append(item)
+            for reader in readers[item]:
                 waiting[reader] -= 1
                 if waiting[reader] == 0:
                     heappush(heap, (rank[reader], reader))
-        assert len(order) == len(items), "an edit made a cycle"
+        if len(order) < len(items):
+            raise ValueError("the edit makes a cycle")
         return order
 
-    def _moved(self, source: Source, place: Mapping[tuple[str, int], int]) -> Value:
+    def _moved(self, source: Source, place: Mapping[int, int]) -> Value:
         final = self._final(source)
-        key = ("old", final.node) if isinstance(final, Value) else ("new", final.node)
-        return Value(place[key], final.output)
+        return Value(place[final.node if isinstance(final, Value) else ~final.node], final.output)
 
-    def _node(self, item: int | _Added, place: Mapping[tuple[str, int], int], before: list[Node]) -> Node:
-        if isinstance(item, int):
+    def _node(self, item: int, place: Mapping[int, int], before: list[Node]) -> Node:
+        if item >= 0:
             node = self.graph.nodes[item]
             op = self._operations.get(item, node.op)
             inputs = tuple(self._moved(self._behind(value), place) for value in node.inputs)
-            outputs = op.outputs(*_shapes(before, inputs))
-            return replace(node, op=op, inputs=inputs, outputs=outputs)
-        inputs = tuple(self._moved(source, place) for source in item.inputs)
-        outputs = item.op.outputs(*_shapes(before, inputs))
-        return Node(item.path, item.op, inputs, outputs, item.scope, item.skip, item.training, item.like.span)
+            if op is node.op and inputs == node.inputs and self._unchanged(before, inputs):
+                return node
+            return replace(node, op=op, inputs=inputs, outputs=op.outputs(*_shapes(before, inputs)))
+        new = self._added[~item]
+        inputs = tuple(self._moved(source, place) for source in new.inputs)
+        outputs = new.op.outputs(*_shapes(before, inputs))
+        return Node(new.path, new.op, inputs, outputs, new.scope, new.skip, new.training, new.like.span)
 
-    def _declared(self, ordered: list[int | _Added]) -> tuple[int, ...]:
-        old = self.graph.program.declared or range(len(self.graph.nodes))
-        rank = {index: position for position, index in enumerate(old)}
+    def _unchanged(self, before: list[Node], inputs: tuple[Value, ...]) -> bool:
+        """True if nodes at the same indices as in the old graph make the same shapes."""
+        old = self.graph.nodes
+        return all(before[value.node].outputs == old[value.node].outputs for value in inputs)
+
+    def _declared(self, ordered: list[int]) -> tuple[int, ...]:
+        rank = self.graph.program.places
 
         def key(position: int) -> tuple[int, int, int]:
             item = ordered[position]
-            return (rank[item], 0, position) if isinstance(item, int) else (rank[item.at], 1, position)
+            return (rank[item], 0, position) if item >= 0 else (rank[self._added[~item].at], 1, position)
 
         return tuple(sorted(range(len(ordered)), key=key))
 
@@ -225,13 +232,20 @@ class Edit:
         for key, _, tensor in new.state():
             expression: Expr
             if key in self._weights:
-                expression = self._weights[key]
+                expression = tidy(self._weights[key])
             elif key in old and old[key].sizes == tensor.sizes:
                 expression = Take(key, tensor.sizes)
             else:
-                expression = Fresh(tensor.init, tensor.sizes, tensor.trainable)
+                expression = Fresh(tensor.init, tensor.sizes, tensor.trainable, key)
             entries.append(Entry(key, expression, tensor.trainable, tensor.dtype))
         return Plan(tuple(entries), tuple(key for key, tensor in old.items() if tensor.trainable))
+
+
+def _levels(path: str) -> Iterator[str]:
+    """A path and the levels above it."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
 
 
 def _shapes(nodes: list[Node], inputs: tuple[Value, ...]) -> tuple[Shape, ...]:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
+from archdsl.diagnostics import ArchdslError
 from archdsl.graph import Graph
 from archdsl.passes.arrays import (
     Array,
     Arrays,
-    Concat,
+    DifferentCountersError,
     Expr,
     Fresh,
-    Part,
-    Permute,
-    Reshape,
     Same,
     Take,
     leaves,
@@ -27,6 +24,11 @@ from archdsl.passes.arrays import (
     value_of,
     written,
 )
+from archdsl.passes.tidy import Piece, assemble, boxes, tidy
+
+
+class PlanError(ArchdslError):
+    """Arrays that a plan cannot carry, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,14 @@ class Plan:
 
     @property
     def fresh(self) -> tuple[str, ...]:
-        """Keys that no old entry determines."""
+        """Keys that no old entry determines, or not alone."""
         return tuple(e.key for e in self.entries if any(isinstance(leaf, Fresh) for leaf in leaves(e.expression)))
+
+    @property
+    def new(self) -> dict[str, Fresh]:
+        """Every entry that is to be drawn, by the key under which `apply` looks for it."""
+        found = (leaf for entry in self.entries for leaf in leaves(entry.expression) if isinstance(leaf, Fresh))
+        return {leaf.key: leaf for leaf in found}
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -59,62 +67,75 @@ class Plan:
 
     @property
     def exact(self) -> bool:
-        """True if each trainable entry only rearranges old ones, and every number of the old ones is used once."""
-        trained = [entry.expression for entry in self.entries if entry.trainable]
-        if not all(map(rearranges, trained)) or self.dropped:
+        """True if each entry only rearranges old ones, and every number of the trainable ones is used exactly once."""
+        trained = [entry for entry in self.entries if entry.trainable]
+        if any(isinstance(entry.expression, Same) for entry in trained):
             return False
-        sizes: dict[str, int] = {}
-        taken: dict[str, int] = {}
-        for expression in trained:
-            for leaf, count in _counts(expression):
-                sizes[leaf.key] = prod(leaf.sizes)
-                taken[leaf.key] = taken.get(leaf.key, 0) + count
-        return taken == sizes
+        pieces = _pieces(trained)
+        if pieces is None or pieces.keys() != set(self.old):
+            return False
+        sizes = {
+            leaf.key: leaf.sizes for entry in trained for leaf in leaves(entry.expression) if isinstance(leaf, Take)
+        }
+        whole = (assemble(tuple((0, size) for size in sizes[key]), pieces[key]) for key in self.old)
+        return all(part is not None for part in whole) and all(
+            rearranges(entry.expression) for entry in self.entries if not entry.trainable
+        )
 
     def apply(self, old: Arrays, fresh: Arrays | None = None) -> dict[str, Array]:
-        """The new arrays; entries that are new come from `fresh`. Each is computed in float64 and rounded once."""
+        """The new arrays; entries that are new (`new`) come from `fresh`. Computed in float64 and rounded once.
+
+        Raises `PlanError` where an array is missing, and where counters differ that one is to stand for.
+        """
         new: dict[str, Array] = {}
         kind = next((old[key].dtype for key in self.old if key in old), np.dtype(np.float32))
         for entry in self.entries:
-            if isinstance(entry.expression, Fresh):
-                if fresh is None:
-                    raise KeyError(f"{entry.key} is new, and no initial value was given")
-                new[entry.key] = fresh[entry.key]
-                continue
-            value = value_of(entry.expression, old)
+            try:
+                value = value_of(entry.expression, old, fresh or {})
+            except KeyError as error:
+                raise PlanError(f"`{entry.key}` needs `{error.args[0]}`, and there is no such array") from error
+            except DifferentCountersError as error:
+                raise PlanError(f"`{entry.key}` cannot be made: {error}") from error
             dtype = np.int64 if entry.dtype == "int64" else kind
             new[entry.key] = np.asarray(value, dtype, order="C")
         return new
 
     def apply_moments(self, old: Mapping[str, Array]) -> dict[str, Array]:
-        """An elementwise optimizer's state by key (momentum, say), moved as the weights are. Needs an `exact` plan."""
-        return {entry.key: value_of(entry.expression, old) for entry in self.entries if entry.trainable}
+        """An elementwise optimizer's state by key (momentum, say), moved as the weights are.
+
+        Raises `PlanError` unless the plan is `exact`.
+        """
+        if not self.exact:
+            raise PlanError("an optimizer's state is carried only by a plan that rearranges")
+        return {entry.key: value_of(entry.expression, old, {}) for entry in self.entries if entry.trainable}
 
     def then(self, later: Plan) -> Plan:
         """This plan, then a later one, as one plan."""
         mine = {entry.key: entry.expression for entry in self.entries}
         entries = tuple(
-            Entry(entry.key, substitute(entry.expression, mine), entry.trainable, entry.dtype)
-            for entry in later.entries
+            Entry(entry.key, _composed(entry.expression, mine), entry.trainable, entry.dtype) for entry in later.entries
         )
         return Plan(entries, self.old)
 
     def backwards(self, old: Graph) -> Plan:
-        """The plan from the new graph's weights to the old one's. Raises `ValueError` unless this one is exact."""
+        """The plan from the new graph's weights to the old one's. Raises `PlanError` unless this one is exact."""
         if not self.exact:
-            raise ValueError("only a plan that rearranges runs backwards")
-        found: dict[str, list[tuple[tuple[tuple[int, int], ...], Expr]]] = {}
-        for entry in self.entries:
-            if rearranges(entry.expression):
-                for key, box, source in _invert(entry.expression, Take(entry.key, sizes_of(entry.expression))):
-                    found.setdefault(key, []).append((box, source))
+            raise PlanError("only a plan that rearranges runs backwards")
+        found = _pieces(self.entries) or {}
         entries = []
         for key, _, tensor in old.state():
-            entries.append(Entry(key, _assemble(tensor.sizes, found[key]), tensor.trainable, tensor.dtype))
+            whole = tuple((0, size) for size in tensor.sizes)
+            pieces = found.get(key, [])
+            if not tensor.trainable:  # a counter that was several is in as many places
+                pieces = [piece for piece in pieces if piece[0] == whole][:1] or pieces
+            expression = assemble(whole, pieces)
+            if expression is None:
+                raise PlanError(f"nothing in the new graph holds `{key}`")
+            entries.append(Entry(key, tidy(expression), tensor.trainable, tensor.dtype))
         return Plan(tuple(entries), tuple(entry.key for entry in self.entries if entry.trainable))
 
     def text(self) -> str:
-        """A line for each entry that is not simply kept."""
+        """One line for each entry that is not carried as it is."""
         lines = []
         for entry in self.entries:
             if entry.expression != Take(entry.key, sizes_of(entry.expression)):
@@ -122,67 +143,25 @@ class Plan:
         return "\n".join(lines)
 
 
+def _composed(expression: Expr, mine: Mapping[str, Expr]) -> Expr:
+    if isinstance(expression, Take):  # already tidy
+        return mine[expression.key]
+    return tidy(substitute(expression, mine))
+
+
+def _pieces(entries: list[Entry] | tuple[Entry, ...]) -> dict[str, list[Piece]] | None:
+    """The boxes of every old entry that new ones hold; `None` if one does more than rearrange."""
+    found: dict[str, list[Piece]] = {}
+    for entry in entries:
+        held = boxes(entry.expression, Take(entry.key, sizes_of(entry.expression)))
+        if held is None:
+            return None
+        for key, box, source in held:
+            found.setdefault(key, []).append((box, source))
+    return found
+
+
 def identity(graph: Graph) -> Plan:
     """The plan that keeps everything."""
     entries = tuple(Entry(k, Take(k, t.sizes), t.trainable, t.dtype) for k, _, t in graph.state())
     return Plan(entries, tuple(entry.key for entry in entries if entry.trainable))
-
-
-def _counts(expression: Expr) -> list[tuple[Take, int]]:
-    """Each old entry under a rearranging expression, and how many of its numbers are used."""
-    match expression:
-        case Take():
-            return [(expression, prod(expression.sizes))]
-        case Concat(parts=parts):
-            return [pair for part in parts for pair in _counts(part)]
-        case Part(of=Take() as leaf):
-            return [(leaf, prod(sizes_of(expression)))]
-        case Part(of=of):
-            inner = _counts(of)
-            if len(inner) == 1:
-                return [(inner[0][0], prod(sizes_of(expression)))]
-            return [(leaf, -1) for leaf, _ in inner]  # a cut through a joint: not counted as exact
-        case Reshape(of=of) | Permute(of=of):
-            return _counts(of)
-        case _:
-            return []
-
-
-Box = tuple[tuple[int, int], ...]
-
-
-def _invert(expression: Expr, source: Expr) -> list[tuple[str, Box, Expr]]:
-    """Which box of each old entry a rearranging expression holds, as an expression over the new entry."""
-    match expression:
-        case Take(key=key, sizes=sizes):
-            return [(key, tuple((0, size) for size in sizes), source)]
-        case Concat(parts=parts, axis=axis):
-            found, start = [], 0
-            for part in parts:
-                size = sizes_of(part)[axis]
-                found += _invert(part, Part(source, axis, start, start + size))
-                start += size
-            return found
-        case Same(parts=parts):
-            return [item for part in parts for item in _invert(part, source)]
-        case Reshape(of=of):
-            return _invert(of, Reshape(source, sizes_of(of)))
-        case Permute(of=of, order=order):
-            back = tuple(order.index(axis) for axis in range(len(order)))
-            return _invert(of, Permute(source, back))
-        case Part(of=Take(key=key, sizes=sizes), axis=axis, start=start, stop=stop):
-            box = tuple((start, stop) if index == axis else (0, size) for index, size in enumerate(sizes))
-            return [(key, box, source)]
-        case _:
-            raise ValueError("this plan cuts what it joined")
-
-
-def _assemble(sizes: tuple[int, ...], boxes: list[tuple[Box, Expr]]) -> Expr:
-    """An old entry out of the boxes that new entries hold of it, which differ along one axis at most."""
-    whole = tuple((0, size) for size in sizes)
-    for box, source in boxes:
-        if box == whole:
-            return source
-    axis = next(index for index in range(len(sizes)) if len({box[index] for box, _ in boxes}) > 1)
-    ordered = sorted(boxes, key=lambda item: item[0][axis])
-    return Concat(tuple(source for _, source in ordered), axis)

@@ -48,7 +48,7 @@ class Pass:
     """A rewrite. Subclasses are frozen dataclasses; their fields are the options of the command line.
 
     `rewrite(self, edit, ...)` takes, behind the edit, matches by type: `conv: Match[Conv], norm: Match[BatchNorm]` is a
-    chain, `convs: tuple[Match[Conv], ...]` any number of readers of one value, such a tuple before one match all that
+    chain, `convs: tuple[Match[Conv], ...]` any number of nodes that read the same, such a tuple before one match all that
     a merge reads, behind one match all that reads its results. It edits and returns `None`, or returns `Keep`
     without having edited anything; `NOT_A_SITE` is kept in silence.
     """
@@ -57,6 +57,7 @@ class Pass:
     law: ClassVar[str]  # the equation or argument behind it
     source: ClassVar[str]  # the paper or reference that it is from
     once: ClassVar[bool] = False  # one sweep: what it makes is no site of its own
+    backwards: ClassVar[bool] = False  # sites are visited from the last to the first
     where: str = ""  # only sites whose path, block or role has this name
 
     @classmethod
@@ -153,11 +154,11 @@ def _chain(graph: Graph, elements: tuple[Element, ...], last: int) -> tuple[Matc
 
 
 def _siblings(graph: Graph, element: Element) -> Iterator[tuple[tuple[Match[Op], ...]]]:
-    groups: dict[Value, list[Match[Op]]] = {}
+    groups: dict[tuple[Value, ...], list[Match[Op]]] = {}
     for index, node in enumerate(graph.nodes):
         match = _match(graph, index, element)
-        if match is not None and len(node.inputs) == 1:
-            groups.setdefault(node.inputs[0], []).append(match)
+        if match is not None and node.inputs:
+            groups.setdefault(node.inputs, []).append(match)
     for group in groups.values():
         if len(group) > 1:
             yield (tuple(group),)
