@@ -244,7 +244,7 @@ def _set(
         if name not in known:
             span = arch.declaration.name.span
             raise Found(arguments.UnknownParameter(span, arch.name, name, known))
-        value = _outside(value, arch.module, elaborator)
+        value = _outside(name, value, arch.module, elaborator)
         if name not in layer.parameters():
             if not isinstance(value, int) or isinstance(value, bool):
                 raise Found(arguments.WrongParameter(None, name, "a whole number", kind_of(value)))
@@ -264,16 +264,18 @@ def _set(
     return replace(layer, bound=tuple(bound.items())), symbols
 
 
-def _outside(value: Any, module: Module, elaborator: Elaborator) -> Any:
+def _outside(name: str, value: Any, module: Module, elaborator: Elaborator) -> Any:
     """A value given by a caller as the language has it."""
     if isinstance(value, Expression):
         source = Source(value.text, "<argument>")
         return elaborator.expressions.value(parse_expression(source), Env(module))
     if isinstance(value, list | tuple):
-        return tuple(_outside(item, module, elaborator) for item in value)
+        return tuple(_outside(name, item, module, elaborator) for item in value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise Found(arguments.WrongParameter(None, "", "a number, a string, a list or an Expression", type(value).__name__))
+    raise Found(
+        arguments.WrongParameter(None, name, "a number, a string, a list or an Expression", type(value).__name__)
+    )
 
 
 def _same_kind(old: Any, new: Any) -> bool:

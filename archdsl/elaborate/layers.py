@@ -172,11 +172,12 @@ class Layers:
         self.elaborator.step(span, count)
 
     def _same_weights(self, op: Op, taken: tuple[Shape, ...], path: str, span: Span) -> None:
-        first = self._owners.setdefault(path, (op, taken))
         try:
-            same = first[0] == op and first[0].tensors(*first[1]) == op.tensors(*taken)
+            op.outputs(*taken)
         except ShapeError:
-            return
+            return  # told where the node is added
+        first = self._owners.setdefault(path, (op, taken))
+        same = first[0] == op and first[0].tensors(*first[1]) == op.tensors(*taken)
         if not same:
             raise Found(shapes.SharedShapes(span, path, ", ".join(map(str, first[1])), ", ".join(map(str, taken))))
 

@@ -150,6 +150,11 @@ def test_shared_weights_that_would_have_other_shapes_are_an_error() -> None:
     assert codes(SHARED.replace("b: [8]", "b: [9]")) == ["E0308"]
 
 
+def test_a_shape_that_shared_weights_reject_is_told_as_any_other() -> None:
+    scalar = 'block T() { rearrange("c -> ") -> linear(4) }\narch net() { input [1]\nshared t: T\nt }'
+    assert codes(scalar) == codes(scalar.replace("shared t: T\nt", "t: T"))
+
+
 def test_shared_blocks_enter_the_same_paths_again() -> None:
     text = "block T() { linear(4) -> relu -> linear(4) }\narch net() { input [4]\nshared t: T\nt -> t }"
     built = program(text)
