@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import groupby
 
-from archdsl.bundled import bundled
-from archdsl.cli import console, options
-from archdsl.library import specs_root
+from archdsl.cli import catalogue, console, options
 
-DOCUMENTATION = re.compile(r"^##[ \t]*(\S.*)$", re.MULTILINE)
+HEADER = ("name", "params", "MACs", "input", "year", "paper")
 
 
 def listing(as_json: options.Json = False) -> None:
-    """List the bundled specs: name, file, and what it is.
+    """List the bundled specs by family: parameters, multiply-accumulates, input, year and paper.
 
     Example: archdsl list
     """
-    rows = []
-    for name, entries in bundled().items():
-        for entry in entries:
-            about = DOCUMENTATION.search(entry.path.read_text("utf-8"))
-            sentence = about.group(1).partition(". ")[0].rstrip(".") if about else ""
-            file = entry.path.relative_to(specs_root()).as_posix()
-            rows.append({"name": name, "file": file, "about": sentence})
+    found = catalogue.entries()
     if as_json:
-        console.say_json(ok=True, specs=rows)
-    elif rows:
-        console.say(console.table([(row["name"], row["file"], row["about"]) for row in rows]))
+        console.say_json(ok=True, specs=[asdict(entry) for entry in found])
+    else:
+        console.say("\n".join(_lines(found)))
+
+
+def _lines(found: tuple[catalogue.Entry, ...]) -> Iterator[str]:
+    """The table, with the family's name above its members."""
+    rows = [
+        (
+            f"  {entry.name}",
+            f"{entry.params:,}",
+            f"{entry.macs:,}",
+            entry.input,
+            str(entry.year),
+            f"{entry.authors}, arXiv:{entry.arxiv}" if entry.arxiv else entry.authors,
+        )
+        for entry in found
+    ]
+    header, *lines = console.table([HEADER, *rows], right=(1, 2)).splitlines()
+    yield header
+    numbered = enumerate(found)
+    for family, members in groupby(numbered, key=lambda item: item[1].family):
+        yield family
+        yield from (lines[number] for number, _ in members)

@@ -13,6 +13,10 @@ from archdsl.diagnostics import UsageError
 from archdsl.files import STANDARD, write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
     from archdsl.passes.driver import Result
 
 Save = Annotated[
@@ -44,7 +48,7 @@ def rewrite(
 
     archdsl rewrite resnext50_multibranch --pass multibranch-to-grouped --weights old.pth --save-weights new.safetensors
     """
-    from archdsl.compiler import graph_of, rewritten, weights_of
+    from archdsl.compiler import graph_of, proved, rewritten, weights_of
     from archdsl.targets.arch_source import arch_source
 
     chosen = options.chosen_passes(passes, pass_file)
@@ -54,7 +58,7 @@ def rewrite(
     for path in (out, save_weights):
         may_write(path, force)
     result = rewritten(graph, chosen)
-    proofs = _proofs(graph, chosen) if verify else []
+    proofs = proved(graph, chosen) if verify else []
     if save_weights is not None:
         _save(result, weights_of(graph, weights, seed, console.note), seed, save_weights)
     text = arch_source(result.graph)
@@ -65,19 +69,12 @@ def rewrite(
         raise typer.Exit(1)
 
 
-def _proofs(graph: object, chosen: list[object]) -> list[str]:
-    """A line for each pass: what it promises, and how near it is."""
-    from archdsl.compiler import proved
-
-    return proved(graph, chosen)  # type: ignore[arg-type]
-
-
-def _save(result: Result, old: dict[str, object], seed: int, path: Path) -> None:
+def _save(result: Result, old: Mapping[str, np.ndarray], seed: int, path: Path) -> None:
     from archdsl.targets.registry import provenance
     from archdsl.weights import initial
     from archdsl.weights.checkpoint import write as write_weights
 
-    new = result.plan.apply(old, initial(result.graph, seed))  # type: ignore[arg-type]
+    new = result.plan.apply(old, initial(result.graph, seed))
     write_weights(path, new, provenance(result.graph))
     console.note(f"wrote {path}")
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from archdsl.graph import Graph
-from archdsl.passes.plan import Plan
+from archdsl.ops import BatchNorm
+from archdsl.passes.arrays import Take
+from archdsl.passes.plan import Entry, Plan
 from archdsl.passes.rule import Promise
 from archdsl.prove.compare import REWRITE, Array, deviation, gradient_deviation
-from archdsl.prove.weights import random_weights
+from archdsl.prove.weights import random_fresh, random_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -40,8 +44,13 @@ class Proof:
 
     def text(self) -> str:
         """One line: what was compared, and how near it is."""
+        if self.promise == "redesign":
+            return "redesign: another function, which needs training; nothing to prove"
         parts = ", ".join(f"{name} {found:.1e}" for name, found in self.deviations)
         return f"{'proved' if self.holds else 'NOT equal'} ({self.promise}): {parts}; gate {self.gate:.0e}"
+
+
+Make = Callable[[Graph, Mapping[str, Array]], "nn.Module"]
 
 
 def prove(
@@ -54,52 +63,69 @@ def prove(
     weights: Mapping[str, Array] | None = None,
     steps: int = 0,
     batch: int | None = None,
+    make: Make | None = None,
 ) -> Proof:
     """What a rewrite promises, held against random inputs and, unless given, random weights.
 
     `exact-eval` compares the outputs in inference. `exact` compares a training step too: outputs, gradients and
-    buffers, and after `steps` steps of SGD with momentum the weights and the momentum. All of it is float64.
-    A `redesign` promises nothing of its function, so there is nothing to compare: its proof is empty.
+    buffers, and after `steps` further steps of SGD with momentum the weights and the momentum; its plan must only
+    rearrange. All of it is float64. A `redesign` promises nothing of its function, so there is nothing to compare: its
+    proof is empty. `make` gives the module that computes a graph, its weights in float64; by default the generated one.
     """
     if promise == "redesign":
         return Proof(promise, ())
+    if promise == "exact" and not plan.exact:
+        return Proof(promise, (("weights (they are not merely rearranged)", math.inf),))
     old = dict(weights) if weights is not None else random_weights(before, seed)
     old = {key: array.astype(np.float64) if array.dtype.kind == "f" else array for key, array in old.items()}
-    found = [("outputs", _inference(before, after, plan, old, seed, batch))]
+    new = plan.apply(old, random_fresh(plan, seed + 1))
+    make = make or generated
+    one, two = make(before, old), make(after, new)
+    found = [("outputs", _inference(one, two, _inputs(before, seed, batch or 2), seed))]
     if promise == "exact":
-        found += _training(before, after, plan, old, seed, batch, steps)
+        found += _training(before, one, two, plan, seed, batch or batch_of(before), steps)
     return Proof(promise, tuple(found))
 
 
-def _modules(before: Graph, after: Graph, plan: Plan, old: Mapping[str, Array]) -> tuple[nn.Module, nn.Module]:
-    from archdsl.targets.torch_module import instantiate
-
-    one = instantiate(
-        before, {key: array.astype(np.float32, copy=False) for key, array in _floats(old).items()} | _counts(old)
-    )
-    other_arrays = plan.apply(old, random_weights(after, 1))
-    two = instantiate(after, {k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in other_arrays.items()})
-    for module, arrays in ((one, old), (two, other_arrays)):
-        module.double()
-        _overwrite(module, arrays)
-    return one, two
-
-
-def _floats(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {key: array for key, array in arrays.items() if array.dtype.kind == "f"}
-
-
-def _counts(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {key: array for key, array in arrays.items() if array.dtype.kind != "f"}
-
-
-def _overwrite(module: nn.Module, arrays: Mapping[str, Array]) -> None:
-    """Puts float64 values in the places of a module that was made in float32."""
+def generated(graph: Graph, arrays: Mapping[str, Array]) -> nn.Module:
+    """The generated source as a live module, in float64."""
     import torch
 
+    from archdsl.targets.torch_module import instantiate
+
+    narrow = {key: array.astype(np.float32) if array.dtype.kind == "f" else array for key, array in arrays.items()}
+    module = instantiate(graph, narrow).double()
     with torch.no_grad():
         for key, tensor in module.state_dict(keep_vars=True).items():
             tensor.copy_(torch.from_numpy(np.array(arrays[key])))
+    return module
+
+
+def same_function(
+    left: Graph,
+    right: Graph,
+    keys: Mapping[str, str],
+    *,
+    seed: int = 0,
+    weights: Mapping[str, Array] | None = None,
+) -> Proof:
+    """Two nets in inference, `keys` giving for each weight of `right` the key of `left` that holds it."""
+    sizes = {key: tensor for key, _, tensor in right.state()}
+    entries = tuple(
+        Entry(key, Take(keys[key], sizes[key].sizes), sizes[key].trainable, sizes[key].dtype) for key in sizes
+    )
+    plan = Plan(entries, tuple(key for key, _, tensor in left.state() if tensor.trainable))
+    return prove(left, right, plan, "exact-eval", seed=seed, weights=weights)
+
+
+def batch_of(graph: Graph) -> int:
+    """Examples enough for the statistics of a batch: `SAMPLES` numbers of each channel that a batch norm sees."""
+    seen = [
+        prod(graph.shape(node.inputs[0]).sizes[1:])
+        for node in graph.nodes
+        if isinstance(node.op, BatchNorm) and node.inputs
+    ]
+    return max(2, -(-SAMPLES // min(seen, default=SAMPLES)))
 
 
 def _inputs(graph: Graph, seed: int, batch: int) -> list[Tensor]:
@@ -112,15 +138,6 @@ def _inputs(graph: Graph, seed: int, batch: int) -> list[Tensor]:
     ]
 
 
-def _batch(graph: Graph) -> int:
-    """Examples enough for the statistics of every channel."""
-    fewest = min(
-        (shape.elements // max(1, shape.sizes[0]) for node in graph.nodes for shape in node.outputs if shape.rank),
-        default=1,
-    )
-    return max(2, -(-SAMPLES // max(1, fewest)))
-
-
 def _results(module: nn.Module, inputs: list[Tensor], seed: int) -> list[Tensor]:
     import torch
 
@@ -129,53 +146,48 @@ def _results(module: nn.Module, inputs: list[Tensor], seed: int) -> list[Tensor]
     return [outputs] if isinstance(outputs, torch.Tensor) else [item for item in outputs if item is not None]
 
 
-def _worst(pairs: list[tuple[Any, Any]], measure: Callable[[Array, Array], float]) -> float:
+def _worst(pairs: Iterable[tuple[Any, Any]], measure: Callable[[Array, Array], float]) -> float:
     return max((measure(np.asarray(a), np.asarray(b)) for a, b in pairs), default=0.0)
 
 
-def _inference(
-    before: Graph, after: Graph, plan: Plan, old: Mapping[str, Array], seed: int, batch: int | None
-) -> float:
+def _inference(one: nn.Module, two: nn.Module, inputs: list[Tensor], seed: int) -> float:
     import torch
 
-    one, two = _modules(before, after, plan, old)
-    inputs = _inputs(before, seed, batch or 2)
     with torch.no_grad():
         pairs = zip(_results(two.eval(), inputs, seed), _results(one.eval(), inputs, seed), strict=True)
         return _worst([(a.numpy(), b.numpy()) for a, b in pairs], deviation)
 
 
 def _training(
-    before: Graph, after: Graph, plan: Plan, old: Mapping[str, Array], seed: int, batch: int | None, steps: int
+    before: Graph, one: nn.Module, two: nn.Module, plan: Plan, seed: int, batch: int, steps: int
 ) -> list[tuple[str, float]]:
     import torch
 
-    one, two = _modules(before, after, plan, old)
-    inputs = _inputs(before, seed, batch or _batch(before))
+    inputs = _inputs(before, seed, batch)
     first, second = _step(one.train(), inputs, seed), _step(two.train(), inputs, seed)
-    found = [("training outputs", _worst(list(zip(second, first, strict=True)), deviation))]
-    expected = plan.apply_moments(_gradients(one))
-    got = _gradients(two)
+    found = [("training outputs", _worst(zip(second, first, strict=True), deviation))]
+    expected, got = plan.apply_moments(_gradients(one)), _gradients(two)
     found.append(("gradients", _worst([(got[key], expected[key]) for key in got], gradient_deviation)))
-    state = plan.apply({key: tensor.numpy() for key, tensor in one.state_dict().items()})
-    now = {key: tensor.numpy() for key, tensor in two.state_dict().items()}
-    found.append(("buffers", _worst([(now[key], state[key]) for key in now], deviation)))
+    found.append(("buffers", _states(one, two, plan)))
     if steps:
-        rate = 1e-3
-        optimizers = [torch.optim.SGD(module.parameters(), rate, momentum=0.9) for module in (one, two)]
+        optimizers = [torch.optim.SGD(module.parameters(), 1e-3, momentum=0.9) for module in (one, two)]
         for step in range(steps):
             for module, optimizer in zip((one, two), optimizers, strict=True):
                 optimizer.zero_grad()
-                _step(module, _inputs(before, seed + step, batch or _batch(before)), seed + step)
+                _step(module, _inputs(before, seed + step, batch), seed + step)
                 optimizer.step()
-        state = plan.apply({key: tensor.numpy() for key, tensor in one.state_dict().items()})
-        now = {key: tensor.numpy() for key, tensor in two.state_dict().items()}
-        found.append((f"weights after {steps} steps", _worst([(now[key], state[key]) for key in now], deviation)))
+        found.append((f"weights after {steps} steps", _states(one, two, plan)))
         momenta = [_momenta(module, optimizer) for module, optimizer in zip((one, two), optimizers, strict=True)]
         moved = plan.apply_moments(momenta[0])
-        pairs = [(momenta[1][key], moved[key]) for key in momenta[1]]
-        found.append(("momentum", _worst(pairs, gradient_deviation)))
+        found.append(("momentum", _worst([(momenta[1][key], moved[key]) for key in moved], gradient_deviation)))
     return found
+
+
+def _states(one: nn.Module, two: nn.Module, plan: Plan) -> float:
+    """How far the weights and buffers of one module, carried by the plan, are from the other's."""
+    state = plan.apply({key: tensor.numpy() for key, tensor in one.state_dict().items()})
+    now = {key: tensor.numpy() for key, tensor in two.state_dict().items()}
+    return _worst([(now[key], state[key]) for key in state], deviation)
 
 
 def _step(module: nn.Module, inputs: list[Tensor], seed: int) -> list[Array]:
@@ -189,7 +201,8 @@ def _step(module: nn.Module, inputs: list[Tensor], seed: int) -> list[Array]:
         for result in results
     )
     assert isinstance(loss, torch.Tensor)
-    loss.backward()  # type: ignore[no-untyped-call]
+    if loss.requires_grad:
+        loss.backward()  # type: ignore[no-untyped-call]
     return [result.detach().numpy() for result in results]
 
 
@@ -201,4 +214,8 @@ def _gradients(module: nn.Module) -> dict[str, Array]:
 
 
 def _momenta(module: nn.Module, optimizer: Any) -> dict[str, Array]:
-    return {key: optimizer.state[tensor]["momentum_buffer"].numpy() for key, tensor in module.named_parameters()}
+    """The momentum of each parameter, zero for one that no output depends on."""
+    return {
+        key: optimizer.state[tensor]["momentum_buffer"].numpy() if tensor in optimizer.state else np.zeros(tensor.shape)
+        for key, tensor in module.named_parameters()
+    }

@@ -9,12 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.graph import Graph
+from archdsl.passes.plan import Plan
 
 
 def random_weights(graph: Graph, seed: int, dtype: Any = np.float64) -> dict[str, NDArray[Any]]:
     """An array for each state_dict entry, in its order. Variances are log-uniform, so that a wrong `eps` shows."""
     generator = np.random.default_rng(seed)
     return {key: _draw(tensor.name, tensor.sizes, tensor.dtype, generator, dtype) for key, _, tensor in graph.state()}
+
+
+def random_fresh(plan: Plan, seed: int) -> dict[str, NDArray[Any]]:
+    """The same for what a plan has new, by key."""
+    generator = np.random.default_rng(seed)
+    kinds = {entry.key: entry.dtype for entry in plan.entries}
+    return {
+        key: _draw(key.rpartition(".")[2], leaf.sizes, kinds.get(key, "float32"), generator, np.float64)
+        for key, leaf in plan.new.items()
+    }
 
 
 def _draw(name: str, sizes: tuple[int, ...], kind: str, generator: np.random.Generator, dtype: Any) -> NDArray[Any]:
