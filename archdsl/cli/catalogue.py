@@ -15,7 +15,8 @@ from archdsl.library import specs_root
 BLOCKS = "blocks"  # the folder, and family, of the teaching blocks
 SHARED = ("families", "lib")
 CITED = re.compile(
-    r"(?P<authors>[A-Z][a-z]\w*(?: et al\.| & [A-Z]\w+)?) (?P<year>(?:19|20)\d\d)\b(?:, arXiv:(?P<arxiv>\d{4}\.\d{4,5}))?"
+    r"(?P<authors>[A-Z][a-z]\w*(?: et al\.| & [A-Z]\w+)?) (?P<year>(?:19|20)\d\d)\b"
+    r"(?:, arXiv:(?P<arxiv>\d{4}\.\d{4,5}))?"
 )
 SENTENCE_END = re.compile(r"(?<!\bal)\.(?:\s+|$)")
 IMPORT = re.compile(r'^from[ \t]+"(?:[^"\n]*/)?([A-Za-z0-9_]+)\.arch"', re.MULTILINE)
@@ -123,13 +124,23 @@ def _entry(path: Path) -> Entry:
 
 
 def _family(path: Path) -> str:
-    """The family that a spec is a member of: of those that it imports, the one that builds on the others."""
+    """The family that a spec is a member of: of those that it imports, itself or through another member, the one that
+    builds on the others."""
     if path.parent.name == BLOCKS:
         return BLOCKS
-    families = specs_root() / "families"
-    named = [stem for stem in IMPORT.findall(path.read_text("utf-8")) if (families / f"{stem}.arch").is_file()]
-    below = {stem for name in named for stem in IMPORT.findall((families / f"{name}.arch").read_text("utf-8"))}
-    return next((name for name in named if name not in below), path.stem)
+    root, imported = specs_root(), _imported(path)
+    named = [stem for stem in imported if (root / f"families/{stem}.arch").is_file()]
+    below = {stem for name in named for stem in _imported(root / f"families/{name}.arch")}
+    for name in named:
+        if name not in below:
+            return name
+    members = [root / f"{stem}.arch" for stem in imported if (root / f"{stem}.arch").is_file()]
+    return _family(members[0]) if members else path.stem
+
+
+def _imported(path: Path) -> list[str]:
+    """The stems of the files that a spec imports from, in its order."""
+    return IMPORT.findall(path.read_text("utf-8"))
 
 
 def _rank(entry: Entry, first: dict[str, int]) -> tuple[bool, int, str]:

@@ -52,7 +52,7 @@ def test_a_spec_computes_as_timms_net(name: str) -> None:
     peer = timm_peer(name, TWINS[name], SIDE)
     ours, theirs = peer.ours(), peer.bare()
     if name.startswith("se_") and name.endswith("_legacy"):
-        theirs.drop_rate = 0.0  # only SENet-154 was trained with dropout; timm's class has it for all
+        theirs.__dict__["drop_rate"] = 0.0  # only SENet-154 was trained with dropout; timm's class has it for all
     put(theirs, random_state(theirs), torch.float64, training=False)
     put(ours, carried(name, ours, theirs), torch.float64, training=False)
     image = image_of(SIDE, 2, torch.float64)
