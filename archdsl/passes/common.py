@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from archdsl.graph import Graph
 from archdsl.ir.program import Value
-from archdsl.ops import Conv, ConvTranspose
+from archdsl.ops import Add, Concat, Conv, ConvTranspose, Split
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import Match
 from archdsl.shapes import Shape
@@ -92,9 +92,22 @@ def residual_sides(graph: Graph, match: Match[object]) -> tuple[Value, Value] | 
     return None if marks[0] == marks[1] else ((second, first) if marks[0] else (first, second))
 
 
-def level_of(path: str) -> str:
-    """The level of a path, as a prefix: `layer1.0.` of `layer1.0.conv1`."""
-    return path[: path.rfind(".") + 1]
+def is_map(shape: Shape) -> bool:
+    """True for a value of channels over space, its channels first."""
+    return shape.rank > 1 and shape.axes[0] == "c"
+
+
+def cuts_first_axis(graph: Graph, match: Match[Split] | Match[Concat]) -> bool:
+    """True if a split or concatenation is along the first axis, where channels are."""
+    op, shape = match.op, graph.shape(match.node.inputs[0])
+    return op.axis is None or shape.axis(op.axis) == 0
+
+
+def residual_is_shared(graph: Graph, match: Match[Add]) -> bool:
+    """True if the sum is applied in several places, or what it adds has weights that are."""
+    return is_shared(graph, match) or any(
+        graph.applications[graph.nodes[value.node].path] > 1 for value in match.node.inputs
+    )
 
 
 def values(match: Match[object]) -> tuple[Value, ...]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops import Add, Concat, Conv, ConvTranspose, Linear
+from archdsl.ops.base import Op
 from archdsl.passes.common import is_output
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import Keep, Match, Pass, Promise
+from archdsl.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class ConcatSkip(Pass):
 
     def rewrite(self, edit: Edit, add: Match[Add]) -> Keep | None:
         """Concatenates where everything that follows takes any number of channels."""
+        if _axis(edit, add) != "c":
+            return Keep("its first axis is not that of the channels")
         reason = _fixed(edit, add.index)
         if reason is not None:
             return Keep(reason)
@@ -30,6 +34,19 @@ class ConcatSkip(Pass):
         edit.redirect(add.value, edit.add(Concat(), add.node.inputs, at=add.index, path=path)[0])
         edit.remove(add.index)
         return None
+
+
+def _axis(edit: Edit, add: Match[Add]) -> str | None:
+    """The name of the axis along which the values would stand one after the other."""
+    axes = add.node.outputs[0].axes
+    return axes[0] if axes else None
+
+
+def _mixes(op: Op, x: Shape) -> bool:
+    """True if an operation takes any number of channels and makes as many as before."""
+    if isinstance(op, Linear):
+        return x.rank == 1
+    return isinstance(op, Conv | ConvTranspose) and op.groups == 1
 
 
 def _fixed(edit: Edit, start: int) -> str | None:
@@ -41,7 +58,11 @@ def _fixed(edit: Edit, start: int) -> str | None:
             return "its channels reach an output of the net"
         for reader in graph.readers(index):
             op = graph.nodes[reader].op
-            if isinstance(op, Linear | ConvTranspose | Conv) and getattr(op, "groups", 1) == 1:
+            if graph.applications[graph.nodes[reader].path] > 1:
+                return (
+                    f"{graph.nodes[reader].path} is applied in several places, and elsewhere to as many channels as now"
+                )
+            if _mixes(op, graph.nodes[index].outputs[0]):
                 continue
             if op.takes != "one" or not op.per_channel:
                 return f"{graph.nodes[reader].path} (`{op.word}`) needs as many channels as there are"

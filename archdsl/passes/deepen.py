@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from archdsl.ops import Add, BatchNorm, Conv, Relu
 from archdsl.passes.arrays import Const
-from archdsl.passes.common import residual_sides
+from archdsl.passes.common import is_map, is_shared, residual_sides
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -27,8 +27,10 @@ class Deepen(Pass):
         if residual_sides(graph, add) is None:
             return NOT_A_SITE
         shape = relu.node.outputs[0]
-        if shape.rank < 2 or shape.axes[0] != "c":
+        if not is_map(shape):
             return Keep("the residual is no map of channels")
+        if is_shared(graph, relu):
+            return Keep("the block is applied in several places, and each would get a block of its own")
         at, channels = relu.index, shape.sizes[0]
         conv = Conv(out=channels, kernel=3, bias=False)
         level = edit.free_path(f"{relu.node.path}_deeper")

@@ -40,7 +40,9 @@ class FactorizeKernels(Pass):
         current: Source = conv.node.inputs[0]
         kernels = [(3, 3)] * ((size - 1) // 2) if self.form == "stack" else [(1, size), (size, 1)]
         for number, kernel in enumerate(kernels):
-            stride = window.stride if self.form == "stack" and number == 0 else (1, 1)
+            # Without padding, a stride at the front would lose the places that the later kernels need.
+            strided = 0 if padded else len(kernels) - 1
+            stride = window.stride if self.form == "stack" and number == strided else (1, 1)
             if self.form == "asymmetric":
                 stride = (1, window.stride[1]) if number == 0 else (window.stride[0], 1)
             sides = tuple(side // 2 for side in kernel) if padded else 0

@@ -8,7 +8,7 @@ from typing import ClassVar
 from archdsl.ops import Add, BatchNorm, Conv
 from archdsl.ops.base import Op
 from archdsl.passes.arrays import Part, Take
-from archdsl.passes.common import is_shared, only_reader
+from archdsl.passes.common import is_shared, joint_scope, only_reader
 from archdsl.passes.edit import Edit, New, Source
 from archdsl.passes.rule import Keep, Match, Pass, Promise
 
@@ -41,30 +41,36 @@ class GroupedToMultibranch(Pass):
         if reason is not None:
             return Keep(reason)
         ends: list[Source] = []
-        level = reduce.node.path.rpartition(".")[0]
+        scope = joint_scope(edit.graph, [match.index for match in chain])
         for group in range(groups):
-            branch = edit.free_path(f"{level}.path{group}" if level else f"path{group}")
+            branch = edit.child(scope, f"path{group}")
             current: Source = reduce.node.inputs[0]
             for match in chain:
-                current = self._piece(edit, match, groups, group, branch, current, expand)
+                current = self._piece(edit, match, groups, group, (branch, scope), current, expand)
             ends.append(current)
-        total = edit.add(Add(), ends, at=expand.index, path=edit.free_path(f"{level}.add" if level else "add"))
+        total = edit.add(Add(), ends, at=expand.index, path=edit.child(scope, "add"), scope=scope)
         edit.redirect(expand.value, total[0])
         edit.remove(*(match.index for match in chain))
         return None
 
     @staticmethod
     def _piece(
-        edit: Edit, match: Match[Op], groups: int, group: int, branch: str, current: Source, expand: Match[Conv]
+        edit: Edit,
+        match: Match[Op],
+        groups: int,
+        group: int,
+        branch: tuple[str, int],
+        current: Source,
+        expand: Match[Conv],
     ) -> New:
         """One group's share of a layer of the chain."""
         name = match.node.path.rpartition(".")[2]
-        path = edit.free_path(f"{branch}.{name}")
+        path = edit.free_path(f"{branch[0]}.{name}")
         op = match.op
         if isinstance(op, Conv):
             update = {} if match.index == expand.index else {"out": op.out // groups}
             op = op.model_copy(update={**update, "groups": 1})
-        new = edit.add(op, (current,), at=match.index, path=path)[0]
+        new = edit.add(op, (current,), at=match.index, path=path, scope=branch[1])[0]
         for tensor in match.op.tensors(edit.graph.shape(match.node.inputs[0])):
             take = Take(f"{match.node.path}.{tensor.name}", tensor.sizes)
             axis = 1 if match.index == expand.index else 0

@@ -13,7 +13,7 @@ from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
 @dataclass(frozen=True)
 class MergeEqualSubgraphs(Pass):
-    """Equal operations without weights that read the same value are computed once."""
+    """Equal operations without weights that read the same values are computed once."""
 
     promise: ClassVar[Promise] = "exact"
     law: ClassVar[str] = "f(x) = f(x), unless f is random or learns"

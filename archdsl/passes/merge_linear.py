@@ -62,7 +62,7 @@ class MergeLinear(Pass):
             return "the first convolution is no 1x1"
         window = second.op.window(input_shape(graph, second))
         strided = any(s != 1 for s in first.op.window(input_shape(graph, first)).stride)
-        if strided and any(size != 1 for size in window.kernel):
+        if strided and (any(size != 1 for size in window.kernel) or any(side != (0, 0) for side in window.sides)):
             return "the first convolution has a stride, and the second looks around"
         if first.op.bias and any(side != (0, 0) for side in window.sides):
             return "the second convolution pads, and the bias of the first is not in its padding"

@@ -25,7 +25,7 @@ class MergeParallelConvolutions(Pass):
         groups: dict[tuple[object, ...], list[Match[Conv]]] = {}
         for conv in convs:
             if not is_shared(edit.graph, conv):
-                key = (*geometry(edit.graph, conv), conv.node.training, conv.node.skip)
+                key = (*geometry(edit.graph, conv), conv.op.groups == 1, conv.node.training, conv.node.skip)
                 groups.setdefault(key, []).append(conv)
         merged = [group for group in groups.values() if len(group) > 1]
         if not merged:

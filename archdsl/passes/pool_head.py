@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops import AdaptiveAvgPool, Flatten, GlobalAvgPool, Linear
-from archdsl.passes.common import is_output, only_reader
+from archdsl.passes.common import is_map, is_output, only_reader
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -23,7 +23,7 @@ class PoolHead(Pass):
         """Replaces everything between the last map and the last linear layer."""
         graph = edit.graph
         before = graph.shape(flatten.node.inputs[0])
-        if before.rank < 2 or all(size == 1 for size in before.spatial):
+        if not is_map(before) or all(size == 1 for size in before.spatial):
             return NOT_A_SITE
         chain, current = [flatten.index], flatten.index
         while not is_output(graph, current):
@@ -36,6 +36,8 @@ class PoolHead(Pass):
         if not linears:
             return Keep("no linear layer follows")
         last, source = linears[-1], flatten.node.inputs[0]
+        if graph.applications[graph.nodes[last].path] > 1:
+            return Keep("the weights of the last linear layer are shared")
         if isinstance(graph.nodes[source.node].op, AdaptiveAvgPool) and only_reader(graph, source.node) is not None:
             chain.insert(0, source.node)
             source = graph.nodes[source.node].inputs[0]

@@ -8,7 +8,7 @@ from typing import ClassVar
 from archdsl.ops import Add, BatchNorm, Conv, Split
 from archdsl.ops.base import Op
 from archdsl.passes.arrays import Concat, Same
-from archdsl.passes.common import geometry, is_output, is_shared, joint_path, joint_scope, only_reader
+from archdsl.passes.common import cuts_first_axis, geometry, is_output, is_shared, joint_path, joint_scope, only_reader
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import Keep, Match, Pass, Promise
 
@@ -56,7 +56,7 @@ class RegroupSplit(Pass):
     def _reason(edit: Edit, split: Match[Split], pieces: list[Match[Op]]) -> str | None:
         """Why the pieces are not treated alike, or `None`."""
         graph, op = edit.graph, pieces[0].op
-        if split.op.axis not in (None, "c"):
+        if not cuts_first_axis(graph, split):
             return "the split is not along the channels"
         if [piece.node.inputs[0].output for piece in pieces] != list(range(len(split.node.outputs))):
             return "not every piece is read exactly once"
@@ -64,8 +64,10 @@ class RegroupSplit(Pass):
             return "a piece is read together with other values"
         if any(is_shared(graph, piece) for piece in pieces):
             return "the operations share their weights"
-        if is_output(graph, split.index) or any(piece.node.training != pieces[0].node.training for piece in pieces):
+        if is_output(graph, split.index):
             return "a piece is an output of the net"
+        if any(piece.node.training != pieces[0].node.training for piece in pieces):
+            return "some of the operations are for training only"
         if any(type(piece.op) is not type(op) for piece in pieces):
             return "the pieces are read by different operations"
         if op.random:

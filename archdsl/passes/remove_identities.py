@@ -45,16 +45,18 @@ def _same(edit: Edit, match: Match[Candidate]) -> Value | None:
             return node.inputs[0]
         case Concat() if len(node.inputs) == 1:
             return node.inputs[0]
-        case Concat(axis=axis) if axis in (None, "c"):
-            return _joined(edit, node.inputs)
+        case Concat():
+            return _joined(edit, node.inputs, match.op)
         case _:
             return None
 
 
-def _joined(edit: Edit, inputs: tuple[Value, ...]) -> Value | None:
-    """What a split took apart, if these are all its pieces in order."""
-    cut = edit.graph.nodes[inputs[0].node]
+def _joined(edit: Edit, inputs: tuple[Value, ...], joint: Concat) -> Value | None:
+    """What a split took apart, if these are all its pieces in order, joined along the axis where it cut."""
+    graph, cut = edit.graph, edit.graph.nodes[inputs[0].node]
     whole = tuple(Value(inputs[0].node, output) for output in range(len(cut.outputs)))
-    if isinstance(cut.op, Split) and cut.op.axis in (None, "c") and inputs == whole:
-        return cut.inputs[0]
-    return None
+    if not isinstance(cut.op, Split) or inputs != whole:
+        return None
+    before = graph.shape(cut.inputs[0])
+    axis = 0 if cut.op.axis is None else before.axis(cut.op.axis)
+    return cut.inputs[0] if axis == joint.place(*map(graph.shape, inputs)) else None

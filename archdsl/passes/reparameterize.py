@@ -31,20 +31,22 @@ class Reparameterize(Pass):
             for value in add.node.inputs
             if isinstance(op := graph.nodes[value.node].op, Conv)
         ]
-        if not convs:
-            return NOT_A_SITE
-        source = convs[0].node.inputs[0]
-        same = [conv for conv in convs if conv.node.inputs[0] == source and only_reader(graph, conv.index) == add.index]
-        rest = [value for value in add.node.inputs if value.node not in {conv.index for conv in same}]
-        through = rest.count(source)
-        if len(same) + through < 2:
-            return NOT_A_SITE
-        widest = max(same, key=lambda conv: prod(conv.op.window(input_shape(graph, conv)).kernel))
-        reason = self._reason(edit, same, widest, through)
-        if reason is not None:
-            return Keep(reason)
-        self._merge(edit, add, same, widest, through, [value for value in rest if value != source])
-        return None
+        reason: str | None = None
+        for source in dict.fromkeys(conv.node.inputs[0] for conv in convs):
+            same = [
+                conv for conv in convs if conv.node.inputs[0] == source and only_reader(graph, conv.index) == add.index
+            ]
+            rest = [value for value in add.node.inputs if value.node not in {conv.index for conv in same}]
+            through = rest.count(source)
+            if not same or len(same) + through < 2:
+                continue
+            widest = max(same, key=lambda conv: prod(conv.op.window(input_shape(graph, conv)).kernel))
+            found = self._reason(edit, same, widest, through)
+            if found is None:
+                self._merge(edit, add, same, widest, through, [value for value in rest if value != source])
+                return None
+            reason = reason or found
+        return NOT_A_SITE if reason is None else Keep(reason)
 
     @staticmethod
     def _reason(edit: Edit, convs: list[Match[Conv]], widest: Match[Conv], through: int) -> str | None:
@@ -101,7 +103,7 @@ def _centred(inner: Window, outer: Window) -> bool:
     for small, large, a, b, one, two in zip(
         inner.kernel, outer.kernel, inner.dilation, outer.dilation, inner.sides, outer.sides, strict=True
     ):
-        if (large - small) % 2 or (small > 1 and a != b):
+        if small > large or (large - small) % 2 or (small > 1 and a != b):
             return False
         shift = b * (large - small) // 2
         if (one[0] + shift, one[1] + shift) != two:

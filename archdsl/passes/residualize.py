@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops import Add, BatchNorm, Conv, MaxPool, PadChannels, Relu
-from archdsl.passes.common import input_shape, only_reader
+from archdsl.passes.common import input_shape, is_shared, only_reader
 from archdsl.passes.edit import Edit, Source
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -38,6 +38,8 @@ class Residualize(Pass):
             return NOT_A_SITE
         if any(only_reader(graph, match.index) is None for match in chain[:-1]):
             return Keep("the block is read in its middle")
+        if any(is_shared(graph, match) for match in chain):
+            return Keep("the block is applied in several places")
         before, after = input_shape(graph, conv1), norm2.node.outputs[0]
         more = after.sizes[0] - before.sizes[0]
         if more < 0:

@@ -30,7 +30,7 @@ class ResnetB(Pass):
             return NOT_A_SITE
         if all(size == 1 for size in second.kernel):
             return Keep("the convolution behind it is a 1x1 too")
-        if not act.op.elementwise:
+        if not act.op.elementwise or act.op.takes != "one":
             return Keep(f"`{act.op.word}` between them is no activation")
         if any(stride != 1 for stride in second.stride):
             return Keep("the larger convolution has a stride of its own")

@@ -31,6 +31,8 @@ class ResnetC(Pass):
             return NOT_A_SITE
         if conv.node.inputs[0].node not in graph.inputs:
             return Keep("it does not read the input of the net")
+        if set(window.sides) != {(3, 3)} or set(window.dilation) != {1}:
+            return Keep("it pads with something other than half its size, or is dilated")
         if op.groups != 1 or is_shared(graph, conv) or only_reader(graph, conv.index) != norm.index:
             return Keep("it is grouped, shared, or read elsewhere too")
         plain = {"kernel": (3, 3), "padding": "same", "dilation": 1}

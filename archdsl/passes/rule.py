@@ -48,8 +48,8 @@ class Pass:
     """A rewrite. Subclasses are frozen dataclasses; their fields are the options of the command line.
 
     `rewrite(self, edit, ...)` takes, behind the edit, matches by type: `conv: Match[Conv], norm: Match[BatchNorm]` is a
-    chain, `convs: tuple[Match[Conv], ...]` any number of nodes that read the same, such a tuple before one match all that
-    a merge reads, behind one match all that reads its results. It edits and returns `None`, or returns `Keep`
+    chain, `convs: tuple[Match[Conv], ...]` any number of nodes that read the same, such a tuple before one match all
+    that a merge reads, behind one match all that reads its results. It edits and returns `None`, or returns `Keep`
     without having edited anything; `NOT_A_SITE` is kept in silence.
     """
 

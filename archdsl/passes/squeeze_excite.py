@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops import Add, Conv, GlobalAvgPool, Mul, Relu, Sigmoid
-from archdsl.passes.common import level_of, residual_sides
-from archdsl.passes.edit import Edit
+from archdsl.passes.common import is_map, residual_is_shared, residual_sides
+from archdsl.passes.edit import Edit, Source
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
 
@@ -32,9 +32,11 @@ class SqueezeExcite(Pass):
         shape = graph.shape(body)
         if isinstance(graph.nodes[body.node].op, Mul):
             return Keep("the body has a gate already")
-        if shape.rank < 2 or shape.axes[0] != "c":
+        if not is_map(shape):
             return Keep("the body is no map of channels")
-        at, level = add.index, edit.free_path(f"{level_of(graph.nodes[body.node].path)}se")
+        if residual_is_shared(graph, add):
+            return Keep("the block is applied in several places, and each would get a gate of its own")
+        at, level = add.index, edit.child(add.node.scope, "se")
         channels = shape.sizes[0]
         pooled = edit.add(GlobalAvgPool(), (body,), at=at, path=f"{level}.pool")[0]
         narrow = Conv(out=max(1, channels // self.reduction), kernel=1)
@@ -43,7 +45,8 @@ class SqueezeExcite(Pass):
         excited = edit.add(Conv(out=channels, kernel=1), (active,), at=at, path=f"{level}.fc2")[0]
         gate = edit.add(Sigmoid(), (excited,), at=at, path=f"{level}.sigmoid")[0]
         gated = edit.add(Mul(), (body, gate), at=at, path=f"{level}.mul")[0]
-        inputs = [gated if value == body else value for value in add.node.inputs]
+        inputs: list[Source] = list(add.node.inputs)
+        inputs[inputs.index(body)] = gated
         total = edit.add(Add(), inputs, at=at, path=add.node.path)[0]
         edit.redirect(add.value, total)
         edit.remove(at)

@@ -8,9 +8,9 @@ from typing import ClassVar
 from archdsl.ir.program import Value
 from archdsl.ops import Add, Conv, Split
 from archdsl.passes.arrays import Concat, Plus
-from archdsl.passes.common import geometry, is_shared, joint_path, joint_scope, only_reader
+from archdsl.passes.common import cuts_first_axis, geometry, is_output, is_shared, joint_path, joint_scope, only_reader
 from archdsl.passes.edit import Edit, Source
-from archdsl.passes.rule import Keep, Match, Pass, Promise
+from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class SumOfConvolutions(Pass):
             return Keep(reason)
         (reader,) = readers
         assert reader is not None
+        if reader in edit.touched:
+            return NOT_A_SITE  # another split is summed into it: the next round sees what is left
         add, first = graph.nodes[reader], ordered[0]
         scope = joint_scope(graph, indices)
         path = joint_path(edit, indices, scope)
@@ -65,13 +67,11 @@ class SumOfConvolutions(Pass):
         reader = next(iter(readers)) if len(readers) == 1 else None
         if reader is None or not isinstance(graph.nodes[reader].op, Add):
             return "the convolutions are not all read by one sum alone"
-        if split.op.axis not in (None, "c"):
+        if not cuts_first_axis(graph, split):
             return "the split is not along the channels"
         if [conv.node.inputs[0].output for conv in convs] != list(range(len(split.node.outputs))):
             return "not every piece is read exactly once"
-        if only_reader(graph, split.index) is None and any(
-            output.value.node == split.index for output in graph.outputs
-        ):
+        if is_output(graph, split.index):
             return "a piece is an output of the net"
         if any(is_shared(graph, conv) for conv in convs):
             return "the convolutions share their weights"
