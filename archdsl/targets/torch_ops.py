@@ -75,14 +75,22 @@ def _flatten(op: Op, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> C
 
 
 def _split(op: ops.Split, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    dim = keyword("dim", _dim(op, inputs[0], op.axis, 0, batchless), 0)
+    place = _dim(op, inputs[0], op.axis, 0, batchless)
+    sizes, dim = op.sizes(inputs[0]), keyword("dim", place, 0)
+    if len(sizes) == 1:  # the piece itself, where torch would give a tuple of one
+        return Call(
+            "torch.narrow", (OPERAND, positional("dim", place), positional("start", 0), positional("length", sizes[0]))
+        )
     if isinstance(op.pieces, int):
         return Call("torch.chunk", (OPERAND, positional("chunks", op.pieces), dim))
     return Call("torch.split", (OPERAND, positional("split_size_or_sections", op.pieces), dim))
 
 
 def _unstack(op: ops.Unstack, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    return Call("torch.unbind", (OPERAND, keyword("dim", _dim(op, inputs[0], op.axis, 0, batchless), 0)))
+    place = _dim(op, inputs[0], op.axis, 0, batchless)
+    if len(op.outputs(*inputs)) == 1:
+        return Call("torch.select", (OPERAND, positional("dim", place), positional("index", 0)))
+    return Call("torch.unbind", (OPERAND, keyword("dim", place, 0)))
 
 
 def _last(op: ops.Last, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:

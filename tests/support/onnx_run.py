@@ -52,7 +52,7 @@ def run_onnxruntime(data: bytes | str, inputs: Mapping[str, Array]) -> list[Arra
 
 def run_reference(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> list[Array]:
     """The outputs of a float64 model in onnx's own evaluator, with its known mistakes put right."""
-    evaluator = ReferenceEvaluator(model, new_ops=[ConvTranspose, LRN])
+    evaluator = ReferenceEvaluator(model, new_ops=[ConvTranspose, LRN, MaxPool, AveragePool, Mean])
     return [np.asarray(value) for value in evaluator.run(None, dict(inputs))]
 
 
@@ -91,7 +91,52 @@ class LRN(OpRun):  # type: ignore[misc]
         return (x / (bias + alpha / size * np.concatenate(squares, axis=1)) ** beta,)
 
 
-ConvTranspose.op_domain = LRN.op_domain = ""
+class MaxPool(OpRun):  # type: ignore[misc]
+    """By definition; onnx 1.23's misplaces windows whose padding differs from side to side."""
+
+    def _run(self, x: Array, **given: Any) -> tuple[Array]:
+        return (_pooled(x, -np.inf, np.maximum, given),)
+
+
+class AveragePool(OpRun):  # type: ignore[misc]
+    """By definition, over the elements and padding of each window, or over its elements alone."""
+
+    def _run(self, x: Array, count_include_pad: int = 0, **given: Any) -> tuple[Array]:
+        ones = np.ones_like(x)
+        within = np.prod(given["kernel_shape"]) if count_include_pad else _pooled(ones, 0.0, np.add, given)
+        return (_pooled(x, 0.0, np.add, given) / within,)
+
+
+def _pooled(x: Array, empty: float, join: Any, given: Mapping[str, Any]) -> Array:
+    """Each window of the padded input joined, tap by tap."""
+    kernel, rank = given["kernel_shape"], x.ndim - 2
+    assert not given.get("ceil_mode")
+    assert given.get("auto_pad") in (None, "NOTSET")
+    stride, dilation = given.get("strides") or [1] * rank, given.get("dilations") or [1] * rank
+    pads = given.get("pads") or [0] * 2 * rank
+    padded = np.pad(x, [(0, 0), (0, 0), *zip(pads[:rank], pads[rank:], strict=True)], constant_values=empty)
+    sizes = zip(padded.shape[2:], kernel, stride, dilation, strict=True)
+    counts = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in sizes]
+    result = np.full((*x.shape[:2], *counts), empty, x.dtype)
+    for tap in np.ndindex(*kernel):
+        places = zip(tap, dilation, counts, stride, strict=True)
+        at = [slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in places]
+        result = join(result, padded[(slice(None), slice(None), *at)])
+    return result
+
+
+class Mean(OpRun):  # type: ignore[misc]
+    """By definition, with the broadcasting that onnx 1.23's forgets."""
+
+    def _run(self, *values: Array) -> tuple[Array]:
+        total = values[0]
+        for value in values[1:]:
+            total = total + value
+        return (total / total.dtype.type(len(values)),)
+
+
+for _known in (ConvTranspose, LRN, MaxPool, AveragePool, Mean):
+    _known.op_domain = ""
 
 
 def inferred(model: onnx.ModelProto) -> dict[str, tuple[str | int, ...]]:
