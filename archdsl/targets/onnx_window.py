@@ -57,7 +57,8 @@ def _normed(place: Place) -> str:
             place.emission.array(f"{place.path}.{name}").astype(np.float64) for name in ("weight_g", "weight_v")
         )
         norm = np.sqrt(np.sum(value * value, axis=tuple(range(1, value.ndim)), keepdims=True))
-        return np.asarray(gain * value / norm, place.emission.dtype)
+        with np.errstate(invalid="ignore"):  # without a direction it is no number, as in PyTorch
+            return np.asarray(gain * value / norm, place.emission.dtype)
 
     return place.emission.derived(f"{place.path}.weight", fold)
 
