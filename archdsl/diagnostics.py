@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from archdsl.record import Record
 from archdsl.source import Span
 
 SHOWN = 50  # diagnostics a run prints; the rest are counted
@@ -54,19 +55,19 @@ class Diagnostic:
         }
 
 
-class Problem:
-    """The facts of one kind of mistake. A subclass is a frozen dataclass that names its code, the sentence of the
-    language reference that it enforces, and turns its facts into words. Its docstring is what `archdsl explain` prints."""
+class Problem(Record):
+    """The facts of one kind of mistake. A subclass is a frozen record that names its code, the sentence of the
+    language reference that it enforces, and turns its facts into words. `archdsl explain` prints its docstring."""
 
     code: ClassVar[str]
     rule: ClassVar[str]
     registry: ClassVar[dict[str, type[Problem]]] = {}
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         if "code" not in cls.__dict__:
             return
         other = Problem.registry.get(cls.code)
-        # A dataclass with slots is made twice under one name.
         assert other is None or other.__qualname__ == cls.__qualname__, f"{cls.code} is taken by {other}"
         Problem.registry[cls.code] = cls
 
@@ -110,11 +111,12 @@ def render(diagnostic: Diagnostic, color: bool = False) -> str:
         number = str(span.line)
         margin = " " * len(number)
         text, first, width = _window(span)
+        under = f"{'^' * width} {diagnostic.label}".rstrip()
         lines += [
             f"{margin}{blue}-->{end} {quote(span.location)}",
             f"{margin} {blue}|{end}",
             f"{blue}{number} |{end} {text}",
-            f"{margin} {blue}|{end} {' ' * first}{red}{'^' * width}{' ' + diagnostic.label if diagnostic.label else ''}{end}",
+            f"{margin} {blue}|{end} {' ' * first}{red}{under}{end}",
         ]
     if diagnostic.notes:
         lines += [f"{margin} {blue}|{end}"] if diagnostic.span is not None else []

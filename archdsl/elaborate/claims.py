@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -106,6 +106,4 @@ def reads_figures(node: Any) -> bool:
         return True
     if isinstance(node, tuple):
         return any(reads_figures(item) for item in node)
-    return is_dataclass(node) and any(
-        reads_figures(getattr(node, field.name)) for field in fields(node) if field.name != "span"
-    )
+    return isinstance(node, tree.Node) and any(map(reads_figures, node.content()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Problem
@@ -84,8 +84,8 @@ def _names(node: Any) -> set[str]:
         elif isinstance(item, tree.Placed):
             found.add(item.name.name)
             todo += item.arguments
-        elif is_dataclass(item):
-            todo += [getattr(item, each.name) for each in fields(item) if each.name != "span"]
+        elif isinstance(item, tree.Node):
+            todo += item.content()
     return found
 
 
@@ -284,9 +284,8 @@ class _Walk:
             case tree.Ident() | tree.Number() | tree.Bool() | tree.Nothing() | str() | int() | None:
                 pass
             case _:
-                for each in fields(node):
-                    if each.name not in ("span", "op"):
-                        self.expression(getattr(node, each.name), frame, claims=claims)
+                for part in node.content():
+                    self.expression(part, frame, claims=claims)
 
     def _read(self, node: tree.Name, frame: Frame, claims: bool) -> None:
         binding = frame.find(node.name)
@@ -317,7 +316,7 @@ def _labels(body: tree.Body) -> set[str] | None:
         item = todo.pop()
         if isinstance(item, tuple):
             todo += item
-        elif is_dataclass(item):
+        elif isinstance(item, tree.Node):
             label = getattr(item, "label", None)
             if isinstance(label, tree.Ident):
                 found.add(label.name)
@@ -325,5 +324,5 @@ def _labels(body: tree.Body) -> set[str] | None:
                 if label.plain is None:
                     return None
                 found.update(label.plain.split("."))
-            todo += [getattr(item, each.name) for each in fields(item) if each.name != "span"]
+            todo += item.content()
     return found

@@ -23,7 +23,6 @@ OPS: dict[str, type[Op]] = {**OPERATIONS, Input.word: Input, Learned.word: Learn
 BIGGEST = 1 << 29  # characters of a text
 
 
-@dataclass(frozen=True)
 class BrokenGraphText(Problem):
     """A line of a graph's text does not read as `print_graph` writes it."""
 
@@ -36,7 +35,6 @@ class BrokenGraphText(Problem):
         return Diagnostic(self.code, self.message, self.span)
 
 
-@dataclass(frozen=True)
 class IllegalGraphText(Problem):
     """A graph's text reads well, and the graph in it breaks a law of graphs: an operation reads what does not stand
     before it, says another shape than it makes, or takes a path that is taken."""

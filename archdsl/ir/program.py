@@ -29,10 +29,10 @@ _config = ConfigDict(arbitrary_types_allowed=True)
 class Node:
     """An operation at a place.
 
-    `path` is its key prefix in the state_dict (`layer1.0.conv1`); operations that take no position (merges, inputs) have
-    a path of their own too, in the level they stand in (`layer1.0.add`, `layer1.0.add_2`, `input`), so that every node has a name. Nodes of the
-    same path are applications of the same (shared) weights; the first one owns them. `skip` marks what lies on a shortcut, `training` what is
-    computed in training only. `scope` is an index into the program's scopes.
+    `path` is its key prefix in the state_dict (`layer1.0.conv1`). Operations that take no position (merges, inputs)
+    have a path too, in the level that they stand in (`layer1.0.add`, `layer1.0.add_2`, `input`). Nodes of one path are
+    applications of the same shared weights, which the first one owns. `scope` is an index into the program's scopes;
+    `skip` marks what lies on a shortcut, `training` what is computed in training only.
     """
 
     path: str
@@ -47,13 +47,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True, config=_config)
 class Scope:
-    """A part of a spec that encloses nodes. Scope 0 is the arch itself.
+    """A part of a spec that encloses nodes; scope 0 is the arch itself.
 
-    `kind`: `arch`, `level` (a label with a body, or a labelled or numbered operation's place is none), `block` (a block's call), `role` (a role without a path
-    level), `branches`, `branch` (one statement of `branches`), `residual`, `skip`, `iteration` (one turn of `repeat` or `for`), `shared` (a further use of shared weights).
-    `path` is the path level that nodes inside have as prefix; `opens` says that this scope opened that level.
-    A labelled block call `layer1: Bottleneck(64)` is one scope: kind `block`, opens, with block `Bottleneck` and its bound arguments
-    (language values, defaults filled in: whole numbers, floats, bools, strings, `None`, tuples; layers and values are left out).
+    `kind` is `arch`, `level` (a label with a body), `block` (a block's call), `role` (a role that opens no level),
+    `branches`, `branch` (one statement of `branches`), `residual`, `skip`, `iteration` (one turn of a loop) or `shared`
+    (a further use of shared weights). `path` is the level that prefixes the nodes inside, and `opens` says that this
+    scope opened it. A labelled call `layer1: Bottleneck(64)` is one scope: a block that opens, with its name and its
+    arguments as bound, defaults filled in; layers and values among them are left out.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class Output:
 
 @dataclass(frozen=True, config=_config)
 class Program:
-    """A whole net in program order: the order of execution and emission, and of state_dict unless `declared` differs."""
+    """A whole net in program order, which is that of execution, emission and (unless `declared` differs) state_dict."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -118,7 +118,7 @@ class Program:
             if not tensors:
                 continue
             if tensors[0].name == "":  # a learned tensor belongs to the level that it stands in
-                prefix, _, name = node.path.rpartition(".")
+                prefix, _, _ = node.path.rpartition(".")
                 root.at(prefix).own.append((node.path, node, tensors[0]))
                 continue
             level = root.at(node.path)

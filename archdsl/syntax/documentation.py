@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from archdsl.syntax import tree
 
 _HEADED = (tree.Block, tree.BlockVariant, tree.Arch, tree.ArchVariant)
@@ -16,12 +14,12 @@ def documented(file: tree.File, comments: tuple[tree.Comment, ...]) -> tree.File
         return file
     heads = {declaration.span.line for declaration in file.declarations if isinstance(declaration, _HEADED)}
     declarations = tuple(
-        replace(declaration, doc=_text(lines, declaration.span.line - 1))
+        declaration.changed(doc=_text(lines, declaration.span.line - 1))
         if isinstance(declaration, _HEADED)
         else declaration
         for declaration in file.declarations
     )
-    return replace(file, declarations=declarations, doc=_own(file, lines, heads))
+    return file.changed(declarations=declarations, doc=_own(file, lines, heads))  # type: ignore[no-any-return]
 
 
 def _own(file: tree.File, lines: dict[int, str], heads: set[int]) -> str:

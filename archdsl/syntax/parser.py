@@ -26,7 +26,7 @@ def parse(source: Source, limits: Limits = DEFAULT) -> tree.File:
         found += check(file)
     if found:
         raise _error(found, limits)
-    return replace(documented(file, tuple(lexed.comments)), comments=tuple(lexed.comments))
+    return documented(file, tuple(lexed.comments)).changed(comments=tuple(lexed.comments))  # type: ignore[no-any-return]
 
 
 def parse_expression(source: Source, limits: Limits = DEFAULT) -> tree.Expr:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.diagnostics import Diagnostic, Problem, quote
 from archdsl.source import Span
 
 
-@dataclass(frozen=True)
 class SyntaxProblem(Problem):
     """A problem of the text, at a place."""
 
@@ -43,7 +41,6 @@ REPLACED = {
 }
 
 
-@dataclass(frozen=True)
 class BadCharacter(SyntaxProblem):
     """A character stands in the text that no word, number, string or mark of the language has. Comments and strings
     may hold any character."""
@@ -57,7 +54,6 @@ class BadCharacter(SyntaxProblem):
         return self.say(f"the character `{shown}` has no meaning here", help=REPLACED.get(char))
 
 
-@dataclass(frozen=True)
 class OpenString(SyntaxProblem):
     """A string starts with `"` and its line ends before the closing `"`."""
 
@@ -68,7 +64,6 @@ class OpenString(SyntaxProblem):
         return self.say("this string does not end on its line", 'no closing `"`', 'close it:  "..."')
 
 
-@dataclass(frozen=True)
 class RunTogether(SyntaxProblem):
     """Two words or numbers touch, such as `25abc` or `a orb`, and so are neither the one nor the other."""
 
@@ -84,7 +79,6 @@ class RunTogether(SyntaxProblem):
         )
 
 
-@dataclass(frozen=True)
 class ForeignName(SyntaxProblem):
     """A name holds letters outside ASCII. Names become names of weights and of Python, where letters that look alike
     would fall together."""
@@ -97,7 +91,6 @@ class ForeignName(SyntaxProblem):
         return self.say(f"the name `{self.text}` has letters outside ASCII", f"`{quote(foreign)}`")
 
 
-@dataclass(frozen=True)
 class LongName(SyntaxProblem):
     """A name is longer than the budget allows."""
 
@@ -110,7 +103,6 @@ class LongName(SyntaxProblem):
         return self.say(f"this name has {length} characters; the limit is {self.limit}")
 
 
-@dataclass(frozen=True)
 class LongNumber(SyntaxProblem):
     """A number has more digits than the budget allows."""
 
@@ -123,7 +115,6 @@ class LongNumber(SyntaxProblem):
         return self.say(f"this number has {digits} digits; the limit is {self.limit}")
 
 
-@dataclass(frozen=True)
 class InfiniteNumber(SyntaxProblem):
     """A number is too large to be held."""
 
@@ -137,7 +128,6 @@ class InfiniteNumber(SyntaxProblem):
 # ------------------------------------------------------------------------------ brackets
 
 
-@dataclass(frozen=True)
 class OpenBracket(SyntaxProblem):
     """A `{`, `(` or `[` is never closed. The place shown is the bracket itself; for a `{` it is the one that the
     indentation points to."""
@@ -153,7 +143,6 @@ class OpenBracket(SyntaxProblem):
         return self.say(f"this `{opener}` is not closed", f"no `{closer}` before {where}", f"add `{closer}`")
 
 
-@dataclass(frozen=True)
 class StrayBracket(SyntaxProblem):
     """A closing bracket stands where no bracket is open."""
 
@@ -165,7 +154,6 @@ class StrayBracket(SyntaxProblem):
         return self.say(f"this `{self.text}` closes nothing", f"no `{opener}` is open here", "remove it")
 
 
-@dataclass(frozen=True)
 class WrongBracket(SyntaxProblem):
     """A bracket is closed by one of another kind."""
 
@@ -182,7 +170,6 @@ class WrongBracket(SyntaxProblem):
 # --------------------------------------------------------------------------------- order
 
 
-@dataclass(frozen=True)
 class UnexpectedToken(SyntaxProblem):
     """Something stands where the grammar has no place for it. The message says what could stand there."""
 
@@ -196,7 +183,6 @@ class UnexpectedToken(SyntaxProblem):
         return self.say(f"unexpected {quote(self.found)}", f"here could stand {self.expected}", self.hint)
 
 
-@dataclass(frozen=True)
 class ReservedName(SyntaxProblem):
     """A word of the language is used as a name: of a label, a parameter, a variable or an output."""
 
@@ -209,7 +195,6 @@ class ReservedName(SyntaxProblem):
         return self.say(f"`{self.text}` is a word of the language and cannot be a name", help=fix)
 
 
-@dataclass(frozen=True)
 class MisspeltWord(SyntaxProblem):
     """A word is close to one of the language that could stand in its place."""
 
@@ -221,7 +206,6 @@ class MisspeltWord(SyntaxProblem):
         return self.say(f"`{self.text}` is no word of the language here", help=f"did you mean `{self.meant}`?")
 
 
-@dataclass(frozen=True)
 class WrongMark(SyntaxProblem):
     """A mark stands in the place of another one: `=` where values are compared, `==` or `:` where a name is bound."""
 
@@ -234,7 +218,6 @@ class WrongMark(SyntaxProblem):
         return self.say(f"`{self.text}` where `{self.meant}` belongs", self.why, f"write `{self.meant}`")
 
 
-@dataclass(frozen=True)
 class Unbound(SyntaxProblem):
     """A name is given a value without `let`."""
 
@@ -245,7 +228,6 @@ class Unbound(SyntaxProblem):
         return self.say(f"`{self.text}` is bound without `let`", help=f"let {self.text} = ...")
 
 
-@dataclass(frozen=True)
 class StatementOutside(SyntaxProblem):
     """A layer or another statement stands at the level of the file, where only declarations do."""
 
@@ -262,7 +244,6 @@ class StatementOutside(SyntaxProblem):
         )
 
 
-@dataclass(frozen=True)
 class DeclarationInside(SyntaxProblem):
     """A block, arch or import is declared inside a body."""
 
@@ -275,7 +256,6 @@ class DeclarationInside(SyntaxProblem):
         )
 
 
-@dataclass(frozen=True)
 class MissingParameters(SyntaxProblem):
     """A block or arch is declared without its list of parameters."""
 
@@ -289,7 +269,6 @@ class MissingParameters(SyntaxProblem):
 # ----------------------------------------------------------------------------- templates
 
 
-@dataclass(frozen=True)
 class OpenTemplate(SyntaxProblem):
     """A `{` in a string starts an expression that the string does not close."""
 
@@ -300,7 +279,6 @@ class OpenTemplate(SyntaxProblem):
         return self.say("this `{` in a string is not closed", help="close it with `}`; a brace as such is `{{`")
 
 
-@dataclass(frozen=True)
 class TemplateBrace(SyntaxProblem):
     """A `}` in a string closes nothing."""
 
@@ -311,7 +289,6 @@ class TemplateBrace(SyntaxProblem):
         return self.say("this `}` in a string closes nothing", help="a brace as such is `}}`")
 
 
-@dataclass(frozen=True)
 class EmptyTemplate(SyntaxProblem):
     """The braces in a string hold no expression."""
 
@@ -325,7 +302,6 @@ class EmptyTemplate(SyntaxProblem):
 # --------------------------------------------------------------------------------- places
 
 
-@dataclass(frozen=True)
 class SkipOutside(SyntaxProblem):
     """`skip` marks a shortcut where there is no sum or merge that it could be a side of."""
 
@@ -340,7 +316,6 @@ class SkipOutside(SyntaxProblem):
         )
 
 
-@dataclass(frozen=True)
 class SkipLine(SyntaxProblem):
     """A residual's `skip` starts a line of its own, where it would be a branch."""
 
@@ -355,7 +330,6 @@ class SkipLine(SyntaxProblem):
         )
 
 
-@dataclass(frozen=True)
 class SkipChain(SyntaxProblem):
     """A chain follows `skip`, which takes one layer, a scope or a body."""
 
@@ -366,7 +340,6 @@ class SkipChain(SyntaxProblem):
         return self.say("`skip` takes one layer, not a chain", help="put the chain in a body:  skip { a -> b }")
 
 
-@dataclass(frozen=True)
 class MisplacedFigure(SyntaxProblem):
     """An `input`, `output` or `expect` stands in a block or scope. They say things about a whole network."""
 
@@ -378,7 +351,6 @@ class MisplacedFigure(SyntaxProblem):
         return self.say(f"`{self.word}` belongs directly in an arch", help="move it to the body of the arch")
 
 
-@dataclass(frozen=True)
 class LateDefaults(SyntaxProblem):
     """`defaults` at the level of the file stands behind a block or arch, which it would not reach."""
 
@@ -393,7 +365,6 @@ class LateDefaults(SyntaxProblem):
         )
 
 
-@dataclass(frozen=True)
 class DuplicateName(SyntaxProblem):
     """Two declarations of a file, parameters of a declaration or names of a statement are the same."""
 
@@ -406,7 +377,6 @@ class DuplicateName(SyntaxProblem):
         return self.say(f"the {self.kind} `{self.text}` is there already, at {self.first.place}", help="rename one")
 
 
-@dataclass(frozen=True)
 class DuplicateArgument(SyntaxProblem):
     """An argument is given twice in one call."""
 
@@ -418,7 +388,6 @@ class DuplicateArgument(SyntaxProblem):
         return self.say(f"`{self.text}` is given twice", f"first at {self.first.place}", "remove one")
 
 
-@dataclass(frozen=True)
 class LatePositional(SyntaxProblem):
     """An argument without a name follows one with a name."""
 
@@ -437,7 +406,6 @@ class LatePositional(SyntaxProblem):
 # -------------------------------------------------------------------------------- budgets
 
 
-@dataclass(frozen=True)
 class BigSource(SyntaxProblem):
     """A text is larger than the budget allows. It is not read further."""
 
@@ -450,7 +418,6 @@ class BigSource(SyntaxProblem):
         return self.say(f"this text has {self.size} bytes; the limit is {self.limit}")
 
 
-@dataclass(frozen=True)
 class ManyTokens(SyntaxProblem):
     """A text holds more words, numbers and marks than the budget allows."""
 
@@ -466,7 +433,6 @@ class ManyTokens(SyntaxProblem):
         )
 
 
-@dataclass(frozen=True)
 class DeepNesting(SyntaxProblem):
     """Brackets or bodies stand in one another more deeply than the budget allows."""
 
@@ -480,7 +446,6 @@ class DeepNesting(SyntaxProblem):
         )
 
 
-@dataclass(frozen=True)
 class DeepExpression(SyntaxProblem):
     """An expression has more operators in one another, or an `if` more `else if`, than the budget allows."""
 

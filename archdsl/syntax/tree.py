@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import ClassVar
 
+from archdsl.record import Record
 from archdsl.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Anything that stands in a text."""
+class Node(Record):
+    """Anything that stands in a text. Where it stands does not count in comparisons."""
 
-    span: Span = field(compare=False, repr=False)
+    apart: ClassVar[frozenset[str]] = frozenset(["span"])
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class Ident(Node):
     """A name where it is written, bound or read."""
 
@@ -24,14 +24,12 @@ class Ident(Node):
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
 class Name(Node):
     """A name that is read (`width`, `in`, `here`, `conv`)."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Number(Node):
     """`64`, `25_557_032`, `1e-3`, `4.09G`. `digits` is the text, for `~=` and the printer; a suffix is in `value`."""
 
@@ -39,17 +37,14 @@ class Number(Node):
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
 class Bool(Node):
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Nothing(Node):
     """`none`."""
 
 
-@dataclass(frozen=True, slots=True)
 class Text(Node):
     """A string; a template has expressions between its texts. `"layer{i + 1}"` is `("layer", Binary(...))`."""
 
@@ -63,32 +58,27 @@ class Text(Node):
         return self.parts[0] if len(self.parts) == 1 and isinstance(self.parts[0], str) else None
 
 
-@dataclass(frozen=True, slots=True)
 class Size(Node):
     """`3x224x224`; a capital is a symbol: `3xHxW`."""
 
     dims: tuple[int | str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class ListOf(Node):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Generator(Node):
     names: tuple[Ident, ...]
     iterable: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Comprehension(Node):
     item: Expr
     generators: tuple[Generator, ...]
     condition: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
 class Unary(Node):
     """`-x` or `not x`."""
 
@@ -96,7 +86,6 @@ class Unary(Node):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Binary(Node):
     """`+ - * / // % **`, the comparisons, `and`, `or`."""
 
@@ -105,7 +94,6 @@ class Binary(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Conditional(Node):
     """`then if condition else otherwise`."""
 
@@ -114,26 +102,22 @@ class Conditional(Node):
     otherwise: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Attribute(Node):
     value: Expr
     name: Ident
 
 
-@dataclass(frozen=True, slots=True)
 class Index(Node):
     value: Expr
     index: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Slice(Node):
     value: Expr
     start: Expr | None
     stop: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
 class Argument(Node):
     """`value` or `name=value`."""
 
@@ -141,7 +125,6 @@ class Argument(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Call(Node):
     """`function(arguments)`: a function, or a layer with arguments bound."""
 
@@ -170,14 +153,12 @@ Expr = (
 # ----------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True)
 class Body(Node):
     """`{ ... }`."""
 
     statements: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Placed(Node):
     """`name` or `name(arguments)` in the place of a layer. `called` tells `relu()` from `relu`."""
 
@@ -189,7 +170,6 @@ class Placed(Node):
 Label = Ident | Text
 
 
-@dataclass(frozen=True, slots=True)
 class Layer(Node):
     """`label: name(arguments)`, the label optional."""
 
@@ -197,7 +177,6 @@ class Layer(Node):
     placed: Placed
 
 
-@dataclass(frozen=True, slots=True)
 class Scope(Node):
     """`label { ... }`, or a bare body after a role or `skip` (`label` is `None`)."""
 
@@ -205,7 +184,6 @@ class Scope(Node):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
 class Role(Node):
     """`stem`, `stage`, `head` or `skip` before a layer or scope."""
 
@@ -213,14 +191,12 @@ class Role(Node):
     target: Layer | Scope
 
 
-@dataclass(frozen=True, slots=True)
 class From(Node):
     """`from x`."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Branches(Node):
     """`branches concat { ... }`; without a merge the result is a list."""
 
@@ -228,7 +204,6 @@ class Branches(Node):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
 class Residual(Node):
     """`residual if condition { ... } skip target`."""
 
@@ -240,7 +215,6 @@ class Residual(Node):
 Link = From | Role | Layer | Scope | Branches | Residual
 
 
-@dataclass(frozen=True, slots=True)
 class Target(Node):
     """`as x` or `as x[i]`."""
 
@@ -248,7 +222,6 @@ class Target(Node):
     indices: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Chain(Node):
     """`a -> b -> c as x, y`."""
 
@@ -256,14 +229,12 @@ class Chain(Node):
     targets: tuple[Target, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Aux(Node):
     """`aux from x -> head: Head()`."""
 
     chain: Chain
 
 
-@dataclass(frozen=True, slots=True)
 class Let(Node):
     """`let a, b = value`."""
 
@@ -271,13 +242,11 @@ class Let(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Require(Node):
     condition: Expr
     message: Text | None
 
 
-@dataclass(frozen=True, slots=True)
 class Expect(Node):
     """`expect a == b`, or `expect a ~= b` (`approximate` is b, and `condition` a)."""
 
@@ -285,7 +254,6 @@ class Expect(Node):
     approximate: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
 class Input(Node):
     """`input 3x224x224`, or `input left: 3x64x64`."""
 
@@ -293,25 +261,21 @@ class Input(Node):
     size: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class OutputItem(Node):
     name: Ident | None
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Output(Node):
     items: tuple[OutputItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Defaults(Node):
     """`defaults conv(bias=false), linear(init=zeros)`."""
 
     calls: tuple[Placed, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Param(Node):
     """`param scale: constant(1e-6, [in.c, 1, 1])`."""
 
@@ -319,7 +283,6 @@ class Param(Node):
     call: Placed
 
 
-@dataclass(frozen=True, slots=True)
 class Shared(Node):
     """`shared tower: Tower(64)`."""
 
@@ -327,14 +290,12 @@ class Shared(Node):
     placed: Placed
 
 
-@dataclass(frozen=True, slots=True)
 class If(Node):
     condition: Expr
     body: Body
     otherwise: Body | If | None
 
 
-@dataclass(frozen=True, slots=True)
 class Repeat(Node):
     """`repeat count as index { ... }`."""
 
@@ -343,7 +304,6 @@ class Repeat(Node):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
 class For(Node):
     """`for a, b in rows as i { ... }`."""
 
@@ -358,13 +318,11 @@ Statement = Let | Require | Expect | Input | Output | Defaults | Param | Shared 
 # --------------------------------------------------------------- declarations
 
 
-@dataclass(frozen=True, slots=True)
 class Parameter(Node):
     name: Ident
     default: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
 class Import(Node):
     """`from "lib/conv.arch" import ConvBN`."""
 
@@ -372,9 +330,8 @@ class Import(Node):
     names: tuple[Ident, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Block(Node):
-    """`block Name(parameters) { ... }`; `doc` is the `##` text above it, its marks taken off, lines joined by newline."""
+    """`block Name(parameters) { ... }`; `doc` is the `##` text above it without its marks, lines joined by newline."""
 
     name: Ident
     parameters: tuple[Parameter, ...]
@@ -382,7 +339,6 @@ class Block(Node):
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class BlockVariant(Node):
     """`block Name = Other(arguments)`."""
 
@@ -391,7 +347,6 @@ class BlockVariant(Node):
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Arch(Node):
     """`arch name(parameters) { ... }`."""
 
@@ -401,7 +356,6 @@ class Arch(Node):
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class ArchVariant(Node):
     """`arch name = other(arguments) { expect ... }`."""
 
@@ -414,7 +368,6 @@ class ArchVariant(Node):
 Declaration = Import | Let | Defaults | Block | BlockVariant | Arch | ArchVariant
 
 
-@dataclass(frozen=True, slots=True)
 class Comment(Node):
     """`# text`, as written, for the printer. `alone` if nothing but space stands before it on its line."""
 
@@ -422,10 +375,10 @@ class Comment(Node):
     alone: bool
 
 
-@dataclass(frozen=True, slots=True)
 class File(Node):
     """A whole file. `doc` is the first `##` text if an empty line follows it (or all there is before a `defaults`)."""
 
+    apart: ClassVar[frozenset[str]] = frozenset(["span", "comments"])
     declarations: tuple[Declaration, ...]
     doc: str = ""
-    comments: tuple[Comment, ...] = field(default=(), compare=False)
+    comments: tuple[Comment, ...] = ()

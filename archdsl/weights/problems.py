@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.diagnostics import Diagnostic, Problem, quote
@@ -10,7 +9,6 @@ from archdsl.diagnostics import Diagnostic, Problem, quote
 RULE = "Names are weights: the path of a layer is its key in the state_dict, so published checkpoints load strictly."
 
 
-@dataclass(frozen=True)
 class MissingWeight(Problem):
     """A parameter or buffer of the net has no array in the checkpoint. Every key of the net must be there: nothing is
     left at its initial value in silence."""
@@ -24,7 +22,6 @@ class MissingWeight(Problem):
         return Diagnostic(self.code, f"the checkpoint has no `{self.key}` ({self.sizes})")
 
 
-@dataclass(frozen=True)
 class UnexpectedWeight(Problem):
     """The checkpoint has an array that the net has no place for: it belongs to another architecture, or a layer has
     another name in the spec."""
@@ -40,7 +37,6 @@ class UnexpectedWeight(Problem):
         return Diagnostic(self.code, message, help=self.suggestion)
 
 
-@dataclass(frozen=True)
 class OtherShape(Problem):
     """An array of the checkpoint has another shape than the parameter of its name. Often the number of classes differs:
     give the arch the checkpoint's, with `--set num_classes=...`."""
@@ -55,7 +51,6 @@ class OtherShape(Problem):
         return Diagnostic(self.code, f"`{self.key}` is {self.found} in the checkpoint and {self.expected} in the net")
 
 
-@dataclass(frozen=True)
 class OtherNumbers(Problem):
     """An array of the checkpoint holds another kind of numbers than the parameter of its name, such as integers for
     float32."""
@@ -70,7 +65,6 @@ class OtherNumbers(Problem):
         return Diagnostic(self.code, f"`{self.key}` is {self.found} in the checkpoint and {self.expected} in the net")
 
 
-@dataclass(frozen=True)
 class FewerNumbers(Problem):
     """An array of the checkpoint is float64, which float32 would round. Save it as float32 if that is wanted."""
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Diagnostic, Problem, did_you_mean, quote
 from archdsl.elaborate.problems.shapes import about
 from archdsl.source import Span
 
 
-@dataclass(frozen=True)
 class UnknownArgument(Problem):
     """A layer is given a keyword argument that it does not have."""
 
@@ -28,7 +25,6 @@ class UnknownArgument(Problem):
         )
 
 
-@dataclass(frozen=True)
 class MissingArgument(Problem):
     """A layer is placed before all of its arguments without a default are bound."""
 
@@ -44,7 +40,6 @@ class MissingArgument(Problem):
         return Diagnostic(self.code, f"`{self.layer}` misses the {several} {names}", self.span, "is incomplete")
 
 
-@dataclass(frozen=True)
 class TooManyArguments(Problem):
     """A layer is given more positional arguments than it has parameters that are not yet bound."""
 
@@ -61,7 +56,6 @@ class TooManyArguments(Problem):
         return Diagnostic(self.code, message, self.span, "is one too many", (left,))
 
 
-@dataclass(frozen=True)
 class BoundTwice(Problem):
     """An argument is given that was bound before. Only a chain of variants replaces what was bound."""
 
@@ -78,7 +72,6 @@ class BoundTwice(Problem):
         return Diagnostic(self.code, message, self.span, "binds it again", notes)
 
 
-@dataclass(frozen=True)
 class WrongArgument(Problem):
     """An operation does not accept the value of an argument."""
 
@@ -95,7 +88,6 @@ class WrongArgument(Problem):
         )
 
 
-@dataclass(frozen=True)
 class WrongOperand(Problem):
     """An operator is given something that it does not compute with."""
 
@@ -110,7 +102,6 @@ class WrongOperand(Problem):
         return Diagnostic(self.code, f"`{self.op}` does not take {given}", self.span, f"is {self.kinds[-1]}")
 
 
-@dataclass(frozen=True)
 class NotCallable(Problem):
     """Something is called that takes no arguments."""
 
@@ -123,7 +114,6 @@ class NotCallable(Problem):
         return Diagnostic(self.code, f"{self.kind} cannot be called", self.span, f"is {self.kind}")
 
 
-@dataclass(frozen=True)
 class Undefined(Problem):
     """An operation of arithmetic has no result: a division by zero, the logarithm of nothing, a number too large."""
 
@@ -136,7 +126,6 @@ class Undefined(Problem):
         return Diagnostic(self.code, self.message, self.span, "has no result")
 
 
-@dataclass(frozen=True)
 class OutOfRange(Problem):
     """A list is asked for an item that it does not have."""
 
@@ -153,7 +142,6 @@ class OutOfRange(Problem):
         )
 
 
-@dataclass(frozen=True)
 class WrongKind(Problem):
     """A construct needs a certain kind of value: a truth value, a count, a list, a size."""
 
@@ -167,7 +155,6 @@ class WrongKind(Problem):
         return Diagnostic(self.code, f"{self.needs} is needed here", self.span, f"is {self.kind}")
 
 
-@dataclass(frozen=True)
 class FunctionArguments(Problem):
     """A function of the language is called with arguments that it does not take."""
 
@@ -181,7 +168,6 @@ class FunctionArguments(Problem):
         return Diagnostic(self.code, f"`{self.name}`: {self.message}", self.span)
 
 
-@dataclass(frozen=True)
 class UnboundSymbol(Problem):
     """An input size has a symbol, and nothing says what it stands for in this build."""
 
@@ -197,7 +183,6 @@ class UnboundSymbol(Problem):
         return Diagnostic(self.code, message, self.span, "is open", help=fix)
 
 
-@dataclass(frozen=True)
 class WrongParameter(Problem):
     """A parameter is set from outside to another kind of value than the arch takes."""
 
@@ -212,7 +197,6 @@ class WrongParameter(Problem):
         return Diagnostic(self.code, f"the parameter `{self.name}` takes {self.needs}, not {self.kind}", self.span, "")
 
 
-@dataclass(frozen=True)
 class UnknownParameter(Problem):
     """A parameter is set from outside that the arch does not have."""
 
@@ -230,7 +214,6 @@ class UnknownParameter(Problem):
         return Diagnostic(self.code, message, self.span, "is declared here", help=fix)
 
 
-@dataclass(frozen=True)
 class WrongCount(Problem):
     """A list is taken apart into more or fewer names than it has items."""
 
@@ -245,7 +228,6 @@ class WrongCount(Problem):
         return Diagnostic(self.code, f"{names} for {self.found}", self.span, "does not fit")
 
 
-@dataclass(frozen=True)
 class UnsetMember(Problem):
     """A family of values is read at indices under which nothing was named."""
 
@@ -260,7 +242,6 @@ class UnsetMember(Problem):
         return Diagnostic(self.code, f"`{self.name}` has no such member", self.span, "was not named", (there,))
 
 
-@dataclass(frozen=True)
 class NotAnInit(Problem):
     """`param` is given something other than an initialiser with the shape of the tensor."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from archdsl.diagnostics import Diagnostic, Problem, did_you_mean, quote
 from archdsl.source import Span
@@ -11,7 +10,6 @@ from archdsl.source import Span
 FOREIGN = re.compile(r"_?([123]d)?$")  # `Conv2d`, `BatchNorm2d`: the dimension that other libraries write
 
 
-@dataclass(frozen=True)
 class UnknownName(Problem):
     """A name is read that nothing defines where it stands: no variable, no label, no block and no operation has it."""
 
@@ -30,7 +28,6 @@ class UnknownName(Problem):
         return Diagnostic(self.code, message, self.span, "is unknown", help=fix)
 
 
-@dataclass(frozen=True)
 class UnknownLayer(Problem):
     """A layer is placed whose name is neither an operation, nor a block of this file, nor one that it imports."""
 
@@ -48,7 +45,6 @@ class UnknownLayer(Problem):
         return Diagnostic(self.code, message, self.span, "is unknown", help=fix)
 
 
-@dataclass(frozen=True)
 class AlreadyBound(Problem):
     """A name is bound a second time, or a name of the file is bound again inside a block."""
 
@@ -64,7 +60,6 @@ class AlreadyBound(Problem):
         return Diagnostic(self.code, message, self.span, "is bound again", notes, "give one of the two another name")
 
 
-@dataclass(frozen=True)
 class TakenName(Problem):
     """A name of the language (an operation, an initialiser or a function) is bound to something else."""
 
@@ -79,7 +74,6 @@ class TakenName(Problem):
         return Diagnostic(self.code, message, self.span, "cannot be bound", help=f"call it `my_{self.name}`, say")
 
 
-@dataclass(frozen=True)
 class UnreadName(Problem):
     """A name is bound and never read. Most often its reader has a typo, or an argument was forgotten."""
 
@@ -97,7 +91,6 @@ class UnreadName(Problem):
         return Diagnostic(self.code, message, self.span, "is never read", help=fix)
 
 
-@dataclass(frozen=True)
 class UnreadLayer(Problem):
     """A layer is computed and nothing reads what comes out of it, in any use of its block."""
 
@@ -112,7 +105,6 @@ class UnreadLayer(Problem):
         return Diagnostic(self.code, message, self.span, "goes nowhere", help=fix)
 
 
-@dataclass(frozen=True)
 class NotALayer(Problem):
     """Something that is no layer stands in the place of one."""
 
@@ -127,7 +119,6 @@ class NotALayer(Problem):
         return Diagnostic(self.code, message, self.span, "cannot be placed")
 
 
-@dataclass(frozen=True)
 class NotAFlow(Problem):
     """`from`, `output` or a merge is given something that does not flow: a number, say, or a layer not yet placed."""
 
@@ -145,7 +136,6 @@ class NotAFlow(Problem):
         return Diagnostic(self.code, message, self.span, f"is {self.kind}", help=fix)
 
 
-@dataclass(frozen=True)
 class PathTaken(Problem):
     """Two layers have the same full path, so their weights would have the same key in the state_dict."""
 
@@ -162,7 +152,6 @@ class PathTaken(Problem):
         return Diagnostic(self.code, message, self.span, "would have the same keys", notes, fix)
 
 
-@dataclass(frozen=True)
 class UnknownPath(Problem):
     """A quoted path is read that no layer has, as seen from here."""
 
@@ -177,7 +166,6 @@ class UnknownPath(Problem):
         return Diagnostic(self.code, message, self.span, "is unknown", help=did_you_mean(self.path, self.known))
 
 
-@dataclass(frozen=True)
 class BadLabel(Problem):
     """A label is empty, or holds something other than letters, digits, `_`, `-` and dots between them."""
 
@@ -195,7 +183,6 @@ class BadLabel(Problem):
         return Diagnostic(self.code, message, self.span, "is no label", help=fix)
 
 
-@dataclass(frozen=True)
 class RecursiveBlock(Problem):
     """A block is entered while it is being entered, directly or through the blocks that it takes."""
 
@@ -211,7 +198,6 @@ class RecursiveBlock(Problem):
         return Diagnostic(self.code, message, self.span, "enters it again", notes)
 
 
-@dataclass(frozen=True)
 class UnknownAttribute(Problem):
     """A value is asked for something that it does not have."""
 
@@ -228,7 +214,6 @@ class UnknownAttribute(Problem):
         return Diagnostic(self.code, message, self.span, "is unknown", help=fix)
 
 
-@dataclass(frozen=True)
 class MetricName(Problem):
     """In a claim, `params`, `macs`, `depth` and `shape` are figures of the net; a variable has that name too."""
 
@@ -242,7 +227,6 @@ class MetricName(Problem):
         return Diagnostic(self.code, message, self.span, "could mean both", help="give the variable another name")
 
 
-@dataclass(frozen=True)
 class EarlyFigure(Problem):
     """A figure of the net is read while the net is being built."""
 
@@ -257,7 +241,6 @@ class EarlyFigure(Problem):
         return Diagnostic(self.code, message, self.span, "is read too early", help=fix)
 
 
-@dataclass(frozen=True)
 class SharedLabel(Problem):
     """Shared weights have their path already; applying them cannot give them another."""
 

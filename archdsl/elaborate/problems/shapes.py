@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Diagnostic, Problem
 from archdsl.shapes import Shape
 from archdsl.source import Span
@@ -14,7 +12,6 @@ def about(layer: str, message: str) -> str:
     return message if f"`{layer}`" in message else f"`{layer}`: {message}"
 
 
-@dataclass(frozen=True)
 class ShapeRejected(Problem):
     """An operation does not accept the shape of what flows into it."""
 
@@ -33,7 +30,6 @@ class ShapeRejected(Problem):
         return Diagnostic(self.code, about(self.layer, self.message), self.span, reads, origins, self.hint)
 
 
-@dataclass(frozen=True)
 class ResidualShapes(Problem):
     """The body of a residual and its shortcut end in different shapes, so they cannot be added."""
 
@@ -50,7 +46,6 @@ class ResidualShapes(Problem):
         return Diagnostic(self.code, message, self.span, f"carries {self.skip}", notes, self.hint)
 
 
-@dataclass(frozen=True)
 class BranchShapes(Problem):
     """The branches of a merge end in shapes that the merge does not join."""
 
@@ -68,7 +63,6 @@ class BranchShapes(Problem):
         )
 
 
-@dataclass(frozen=True)
 class ListForOne(Problem):
     """A list of values reaches an operation that takes one."""
 
@@ -83,7 +77,6 @@ class ListForOne(Problem):
         return Diagnostic(self.code, message, self.span, "reads a list", help="merge the list first: concat, add, mul")
 
 
-@dataclass(frozen=True)
 class OneForList(Problem):
     """A single value reaches a merge."""
 
@@ -98,7 +91,6 @@ class OneForList(Problem):
         return Diagnostic(self.code, message, self.span, "reads one value", help=fix)
 
 
-@dataclass(frozen=True)
 class NothingFlows(Problem):
     """A layer, `here` or `in` stands where no value flows: before an arch's input, or outside of a body."""
 
@@ -115,7 +107,6 @@ class NothingFlows(Problem):
         return Diagnostic(self.code, "no value flows here yet", self.span, "reads nothing", help=fix)
 
 
-@dataclass(frozen=True)
 class UnsummedDrop(Problem):
     """Stochastic depth drops a whole branch: without a sum after it, nothing would be left of the example."""
 
@@ -129,7 +120,6 @@ class UnsummedDrop(Problem):
         return Diagnostic(self.code, message, self.span, "drops all there is", help=fix)
 
 
-@dataclass(frozen=True)
 class SharedShapes(Problem):
     """Shared weights are applied to a value for which their parameters would have other shapes."""
 
@@ -145,7 +135,6 @@ class SharedShapes(Problem):
         return Diagnostic(self.code, message, self.span, f"reads {self.now}", (f"they were made for {self.first}",))
 
 
-@dataclass(frozen=True)
 class TrainingOnly(Problem):
     """What is computed in training only is read where inference needs it."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Diagnostic, Problem, did_you_mean, quote
 from archdsl.source import Span
 
 
-@dataclass(frozen=True)
 class EmptyBranches(Problem):
     """`branches` without a branch."""
 
@@ -20,7 +17,6 @@ class EmptyBranches(Problem):
         return Diagnostic(self.code, "these branches hold no branch", self.span, "has nothing to merge")
 
 
-@dataclass(frozen=True)
 class NoInput(Problem):
     """An arch without an input."""
 
@@ -34,7 +30,6 @@ class NoInput(Problem):
         return Diagnostic(self.code, message, self.span, "", help="begin its body with one: input 3x224x224")
 
 
-@dataclass(frozen=True)
 class InputAfterLayer(Problem):
     """An input is declared after a layer."""
 
@@ -47,7 +42,6 @@ class InputAfterLayer(Problem):
         return Diagnostic(self.code, message, self.span, "comes too late", help="move it to the top of the arch")
 
 
-@dataclass(frozen=True)
 class UnnamedInputs(Problem):
     """One of several inputs has no name."""
 
@@ -60,7 +54,6 @@ class UnnamedInputs(Problem):
         return Diagnostic(self.code, message, self.span, "has no name", help="name each: input left: 3x64x64")
 
 
-@dataclass(frozen=True)
 class WrongSize(Problem):
     """An input's size is not a list of one to four positive whole numbers."""
 
@@ -77,7 +70,6 @@ class WrongSize(Problem):
         return Diagnostic(self.code, message, self.span, "", help=fix)
 
 
-@dataclass(frozen=True)
 class UnnamedOutput(Problem):
     """An output is an expression without a name of its own."""
 
@@ -91,7 +83,6 @@ class UnnamedOutput(Problem):
         )
 
 
-@dataclass(frozen=True)
 class SecondOutput(Problem):
     """A second `output`, or an output's name twice."""
 
@@ -108,7 +99,6 @@ class SecondOutput(Problem):
         return Diagnostic(self.code, "the outputs are named already", self.span, "names them again", help=fix)
 
 
-@dataclass(frozen=True)
 class VariantCycle(Problem):
     """A variant is, through others, a variant of itself; or a `let` needs its own value."""
 
@@ -121,7 +111,6 @@ class VariantCycle(Problem):
         return Diagnostic(self.code, f"`{self.name}` leads back to itself", self.span, "goes in a circle")
 
 
-@dataclass(frozen=True)
 class WrongVariant(Problem):
     """An arch is a variant of something that is no arch, or a block of something that is no block."""
 
@@ -137,7 +126,6 @@ class WrongVariant(Problem):
         )
 
 
-@dataclass(frozen=True)
 class ArchAsLayer(Problem):
     """An arch is placed like a layer."""
 
@@ -151,7 +139,6 @@ class ArchAsLayer(Problem):
         return Diagnostic(self.code, message, self.span, "is a whole net", help="make its body a block")
 
 
-@dataclass(frozen=True)
 class NoOutput(Problem):
     """An arch ends in a list of values without saying which are its outputs."""
 
@@ -165,7 +152,6 @@ class NoOutput(Problem):
         return Diagnostic(self.code, message, self.span, "", help="merge them, or name them: output a=..., b=...")
 
 
-@dataclass(frozen=True)
 class UnknownFile(Problem):
     """An imported file is neither beside this file nor among the bundled specs."""
 
@@ -186,7 +172,6 @@ class UnknownFile(Problem):
         )
 
 
-@dataclass(frozen=True)
 class OutsideRoots(Problem):
     """An import leaves the folder of the spec and the bundled specs."""
 
@@ -200,7 +185,6 @@ class OutsideRoots(Problem):
         return Diagnostic(self.code, message, self.span, "is out of bounds", help="copy it beside this spec")
 
 
-@dataclass(frozen=True)
 class ImportCycle(Problem):
     """Files import each other in a circle."""
 
@@ -214,7 +198,6 @@ class ImportCycle(Problem):
         return Diagnostic(self.code, message, self.span, "closes the circle", (" -> ".join(map(quote, self.chain)),))
 
 
-@dataclass(frozen=True)
 class NotExported(Problem):
     """A file is asked for a name that it does not declare."""
 
@@ -230,7 +213,6 @@ class NotExported(Problem):
         return Diagnostic(self.code, message, self.span, "is not there", help=did_you_mean(self.name, self.known))
 
 
-@dataclass(frozen=True)
 class Unreadable(Problem):
     """A file cannot be read as text in UTF-8."""
 
@@ -244,7 +226,6 @@ class Unreadable(Problem):
         return Diagnostic(self.code, f"{quote(self.path)} cannot be read: {self.reason}", self.span, "")
 
 
-@dataclass(frozen=True)
 class NoArch(Problem):
     """The file has no arch of the asked name, or several and none is meant."""
 
@@ -269,7 +250,6 @@ class NoArch(Problem):
         )
 
 
-@dataclass(frozen=True)
 class ExpectFails(Problem):
     """A figure of the net is not the one that the spec states."""
 
@@ -282,7 +262,6 @@ class ExpectFails(Problem):
         return Diagnostic(self.code, "this does not hold", self.span, "is expected", self.found)
 
 
-@dataclass(frozen=True)
 class RequireFails(Problem):
     """A requirement of a block or arch is not met by its arguments."""
 
@@ -297,7 +276,6 @@ class RequireFails(Problem):
         return Diagnostic(self.code, text, self.span, "is required", self.found)
 
 
-@dataclass(frozen=True)
 class NotAFigure(Problem):
     """`~=` compares with a number that is written out, since its last digit says how near is near."""
 
@@ -310,7 +288,6 @@ class NotAFigure(Problem):
         return Diagnostic(self.code, message, self.span, "has no last digit", help="write the figure: 4.09G")
 
 
-@dataclass(frozen=True)
 class NotAClaim(Problem):
     """`expect` or `require` is given something that is neither true nor false."""
 
@@ -329,7 +306,6 @@ class NotAClaim(Problem):
         return Diagnostic(self.code, "a comparison is needed here", self.span, f"is {self.kind}", help=fix)
 
 
-@dataclass(frozen=True)
 class TooManyNodes(Problem):
     """A spec would expand to more nodes than the budget allows. It is counted before anything is built."""
 
@@ -345,7 +321,6 @@ class TooManyNodes(Problem):
         return Diagnostic(self.code, message, self.span, "is too much")
 
 
-@dataclass(frozen=True)
 class TooManySteps(Problem):
     """A spec asks for more turns, list items or characters than the budget allows."""
 
@@ -359,7 +334,6 @@ class TooManySteps(Problem):
         return Diagnostic(self.code, f"{self.what}: at most {self.limit:,} are allowed", self.span, "is too much")
 
 
-@dataclass(frozen=True)
 class TensorTooLarge(Problem):
     """A value or a weight has more elements than the budget allows."""
 
@@ -376,7 +350,6 @@ class TensorTooLarge(Problem):
         return Diagnostic(self.code, message, self.span, "is too large")
 
 
-@dataclass(frozen=True)
 class TooDeep(Problem):
     """Blocks call each other more deeply than the budget allows."""
 
