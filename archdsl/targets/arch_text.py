@@ -84,7 +84,7 @@ class _Flattening:
             node = self.graph.nodes[index]
             assert isinstance(node.op, Input)
             name = None if node.path == "input" and len(inputs) == 1 else tree.Ident(HERE, node.path)
-            yield tree.Input(HERE, name, _expression(node.op.sizes))
+            yield tree.Input(HERE, name, expression(node.op.sizes))
         flows = tuple(Value(index) for index in inputs)
         self.current = flows[0] if len(flows) == 1 else flows
 
@@ -187,7 +187,7 @@ class _Flattening:
         many = node.op.word in LISTS
         if value.node in self.variables:
             name = tree.Name(HERE, self.variables[value.node])
-            return tree.Index(HERE, name, _expression(value.output)) if many else name
+            return tree.Index(HERE, name, expression(value.output)) if many else name
         if many or self._hidden(node.path, level):
             self.missed[value.node] = None
         return tree.Text(HERE, (node.path,))
@@ -247,11 +247,11 @@ def _arguments(value: Described) -> Iterator[tree.Argument]:
         elif isinstance(item, str) and item in words:
             expression = tree.Name(HERE, item)
         else:
-            expression = _expression(item)
+            expression = expression(item)
         yield tree.Argument(HERE, None if by_position else tree.Ident(HERE, name), expression)
 
 
-def _expression(value: Any) -> tree.Expr:
+def expression(value: Any) -> tree.Expr:
     """A value as the language writes it; a size such as `3x3` for whole numbers."""
     match value:
         case None:
@@ -259,11 +259,15 @@ def _expression(value: Any) -> tree.Expr:
         case bool():
             return tree.Bool(HERE, value)
         case int() | float() if value < 0:
-            return tree.Unary(HERE, "-", _expression(-value))
+            return tree.Unary(HERE, "-", expression(-value))
         case int() | float():
             return _number(value)
         case str():
             return tree.Text(HERE, (value,))
+        case Described():
+            arguments = tuple(_arguments(value))
+            bare = tree.Name(HERE, value.word)
+            return tree.Call(HERE, bare, arguments) if arguments else bare
         case tuple() if len(value) > 1 and all(type(item) is int and item > 0 for item in value):
             return tree.Size(HERE, value)
         case tuple():
@@ -285,4 +289,4 @@ def _number(value: int | float) -> tree.Expr:
 
 
 def _list(values: tuple[Any, ...]) -> tree.ListOf:
-    return tree.ListOf(HERE, tuple(map(_expression, values)))
+    return tree.ListOf(HERE, tuple(map(expression, values)))

@@ -1,0 +1,115 @@
+"""The statements of a graph in the order of a spec, grouped by the scopes that hold them together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from archdsl.graph.graph import Graph
+from archdsl.ir.program import Value
+from archdsl.ops.base import Input
+
+
+@dataclass(slots=True)
+class Group:
+    """One run of statements inside a scope. `torn` says that the scope has several: its level is never opened whole."""
+
+    scope: int
+    items: list[int | Group] = field(default_factory=list)
+    torn: bool = False
+
+    def nodes(self) -> Iterator[int]:
+        """All nodes inside, in order."""
+        for item in self.items:
+            if isinstance(item, Group):
+                yield from item.nodes()
+            else:
+                yield item
+
+
+def statement_order(graph: Graph) -> list[int]:
+    """The nodes as a spec would write them: side heads where they were declared, all else as it runs."""
+    nodes = graph.nodes
+    order = [index for index, node in enumerate(nodes) if not isinstance(node.op, Input)]
+    if not graph.program.declared:
+        return order
+    places = graph.program.places
+    shared = {path for path, count in graph.applications.items() if count > 1}
+    side = sorted((index for index in order if nodes[index].training), key=lambda index: places[index])
+    main = [index for index in order if not nodes[index].training]
+    merged: list[int] = []
+    waiting = iter(side)
+    head = next(waiting, None)
+    placed: set[int] = set()
+    for index in main:
+        while (
+            head is not None
+            and nodes[index].path not in shared
+            and places[head] < places[index]
+            and all(nodes[value.node].training or value.node in placed for value in _outer(graph, head))
+        ):
+            merged.append(head)
+            head = next(waiting, None)
+        merged.append(index)
+        placed.add(index)
+    merged += [index for index in (head, *waiting) if index is not None]
+    return merged
+
+
+def _outer(graph: Graph, index: int) -> Iterator[Value]:
+    return (value for value in graph.nodes[index].inputs if not isinstance(graph.nodes[value.node].op, Input))
+
+
+def groups(graph: Graph, dissolved: frozenset[int] = frozenset()) -> Group:
+    """The whole net as a group; scopes that are `dissolved` count as torn."""
+    return _Grouping(graph, dissolved).root()
+
+
+class _Grouping:
+    def __init__(self, graph: Graph, dissolved: frozenset[int]) -> None:
+        self.graph = graph
+        self.order = statement_order(graph)
+        self.chains: list[tuple[int, ...]] = []
+        for index, scope in enumerate(graph.scopes):
+            above = self.chains[scope.parent] if scope.parent else ()
+            self.chains.append((*above, index) if index else ())
+        runs = self._runs()
+        self.torn = dissolved | {scope for scope, count in runs.items() if count > 1}
+
+    def _runs(self) -> Counter[int]:
+        """How many runs of statements each scope has."""
+        runs: Counter[int] = Counter()
+        before: frozenset[int] = frozenset()
+        last = -1
+        for index in self.order:
+            scope = self.graph.nodes[index].scope
+            if scope == last:
+                continue
+            chain = self.chains[scope]
+            runs.update(each for each in chain if each not in before)
+            before, last = frozenset(chain), scope
+        return runs
+
+    def root(self) -> Group:
+        return Group(0, self._items(self.order, 0))
+
+    def _items(self, nodes: list[int], depth: int) -> list[int | Group]:
+        items: list[int | Group] = []
+        at = 0
+        while at < len(nodes):
+            chain = self._chain(nodes[at])
+            if len(chain) == depth:
+                items.append(nodes[at])
+                at += 1
+                continue
+            end = at + 1
+            while end < len(nodes) and self._chain(nodes[end])[depth : depth + 1] == chain[depth : depth + 1]:
+                end += 1
+            scope = chain[depth]
+            items.append(Group(scope, self._items(nodes[at:end], depth + 1), scope in self.torn))
+            at = end
+        return items
+
+    def _chain(self, index: int) -> tuple[int, ...]:
+        return self.chains[self.graph.nodes[index].scope]
