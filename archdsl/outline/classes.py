@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,9 +18,12 @@ MOST_STEPS_TO_JOIN = 200
 OFTEN, LONG = 8, 4  # chains of one form, and children of each, before they are worth a class
 
 
-def outline(graph: Graph, describe: Describe) -> Outline:
-    """The classes of a net as a target would write it. Every legal graph has one; linear in the graph."""
-    return _Outliner(graph, _remembered(describe)).run()
+def outline(graph: Graph, describe: Describe, optional: Callable[[str], bool] = str.isidentifier) -> Outline:
+    """The classes of a net as a target would write it. Every legal graph has one; linear in the graph.
+
+    `optional` says of a child's name whether a class can take that child as an argument.
+    """
+    return _Outliner(graph, _remembered(describe), optional).run()
 
 
 @dataclass(slots=True)
@@ -34,8 +37,8 @@ class _Group:
 
 
 class _Outliner:
-    def __init__(self, graph: Graph, describe: Describe) -> None:
-        self.graph, self.describe = graph, describe
+    def __init__(self, graph: Graph, describe: Describe, optional: Callable[[str], bool]) -> None:
+        self.graph, self.describe, self.optional = graph, describe, optional
         self.builds: dict[int, Build] = {}
         self.classes: list[Class] = []
 
@@ -58,7 +61,7 @@ class _Outliner:
             made = chain_body(self._chain(level)) if chained else self._body(level)
             key = (level.block, shape(made, chained))
             groups.setdefault(key, _Group(made, chained)).members.append((level, made))
-        self._class(_joined(groups))
+        self._class(_joined(groups, self.optional))
 
     def _forms(self, found: Iterable[Level]) -> list[tuple[Level, Chain | None]]:
         """Each level with the chain that it is where it is built; many long chains of one form are a class instead."""
@@ -167,7 +170,7 @@ def _without_build(made: Body, name: str) -> Body:
     return replace(made, attributes=attributes)
 
 
-def _joined(groups: Mapping[Any, _Group]) -> list[_Group]:
+def _joined(groups: Mapping[Any, _Group], optional: Callable[[str], bool]) -> list[_Group]:
     """Groups of one block that differ by one child against an identity become one, with that child optional."""
     by_block: dict[str, dict[Any, _Group]] = {}
     for (block, form), group in groups.items():
@@ -176,14 +179,16 @@ def _joined(groups: Mapping[Any, _Group]) -> list[_Group]:
     gone: set[int] = set()
     for forms in by_block.values():
         if len(forms) > 1:
-            _join_block(forms, gone)
+            _join_block(forms, gone, optional)
     return [group for group in groups.values() if id(group) not in gone]
 
 
-def _join_block(forms: Mapping[Any, _Group], gone: set[int]) -> None:
+def _join_block(forms: Mapping[Any, _Group], gone: set[int], optional: Callable[[str], bool]) -> None:
     hosts: dict[Any, _Group] = {}
     for group in forms.values():
-        for name in reversed([item.name for item in group.body.attributes if item.first is None]):
+        for name in reversed(
+            [item.name for item in group.body.attributes if item.first is None and optional(item.name)]
+        ):
             less = without(group.body, name)
             plain = forms.get(shape(less, False)) if less is not None else None
             if plain is None or plain is group:

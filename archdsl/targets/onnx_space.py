@@ -28,7 +28,9 @@ def padding(place: Place, sides: Sequence[tuple[int, int]], mode: str, value: fl
 
 def _pad_link(place: Place, sides: Sequence[tuple[int, int]], sizes: Sequence[int], mode: str, value: float) -> Link:
     pads = place.integers("pads", [0, *(before for before, _ in sides), 0, *(after for _, after in sides)])
-    filling = [place.constant("value", value)] if mode == "constant" else []
+    # Zeros are written as -0.0: onnxruntime 1.31 (PadFusion) merges padding by 0.0 into the pool behind it, then takes
+    # the maximum without the zeros, or refuses padding as wide as the window.
+    filling = [place.constant("value", value or -0.0)] if mode == "constant" else []
     return Link("Pad", [pads, *filling], sizes, "padded", {"mode": mode})
 
 

@@ -38,9 +38,16 @@ class _Writer:
         last = sum(1 for step in cls.body.steps if step.call is not None for _ in call_holes(step.call))
         holes = list(cls.holes)
         for at in range(len(holes) - last, len(holes)):
-            if isinstance(holes[at], Expression):
-                holes[at] = replace(holes[at], parameter=f"self.{self._keep(cls, holes[at].parameter)}")
+            holes[at] = self._from_self(cls, holes[at])
         return holes
+
+    def _from_self(self, cls: Class, hole: Any) -> Any:
+        """A literal or expression, its parameter read from `self`; a size holds several."""
+        if isinstance(hole, tuple):
+            return tuple(self._from_self(cls, item) for item in hole)
+        if not isinstance(hole, Expression):
+            return hole
+        return replace(hole, parameter=f"self.{self._keep(cls, hole.parameter)}")
 
     def _keep(self, cls: Class, name: str) -> str:
         if name not in self.kept:

@@ -137,6 +137,11 @@ def attribute(name: str) -> bool:
     return plain(name) and not hidden(name) and not name.startswith("__")
 
 
+def argument(name: str) -> bool:
+    """Whether a child of this name can be an argument of a class that keeps it as `self.name`."""
+    return attribute(name) and variable(name) == name
+
+
 def variable(name: str) -> str:
     """The name for a variable or an argument, nearest to one given."""
     name = re.sub(r"\W|[^\x00-\x7f]", "_", name) or "x"

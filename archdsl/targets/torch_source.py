@@ -16,7 +16,7 @@ from archdsl.outline import Argument, Call, Forms, Outline, outline
 from archdsl.targets.torch_class import class_lines
 from archdsl.targets.torch_definitions import DEFINITIONS
 from archdsl.targets.torch_init import Shared, learned, setup, shared
-from archdsl.targets.torch_names import RESERVED, class_name, variable
+from archdsl.targets.torch_names import RESERVED, argument, class_name, variable
 from archdsl.targets.torch_ops import function_form, module_form
 from archdsl.targets.torch_text import docstring, literal
 
@@ -43,7 +43,7 @@ def code(graph: Graph) -> Code:
     """The source of a net with the name of its class. Raises `UsageError` for a name that torch cannot have."""
     _check_names(graph)
     describe = _Describe(graph)
-    found = outline(graph, describe)
+    found = outline(graph, describe, argument)
     names = _class_names(graph, found)
     body: list[str] = []
     for at in range(len(found.classes)):
