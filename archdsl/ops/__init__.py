@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archdsl.ops.activation import (
+    Affine,
     Celu,
     Elementwise,
     Elu,
@@ -90,6 +91,7 @@ OPERATIONS: dict[str, type[Op]] = register(  # type: ignore[assignment]
     Softmax,
     LogSoftmax,
     Scale,
+    Affine,
     Identity,
     Dropout,
     DropoutChannels,
@@ -153,6 +155,7 @@ __all__ = [
     "AdaptiveAvgPool",
     "AdaptiveMaxPool",
     "Add",
+    "Affine",
     "ArgumentError",
     "Attention",
     "AvgPool",

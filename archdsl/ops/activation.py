@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import model_validator
 
-from archdsl.ops.base import Tensor
-from archdsl.ops.common import AboveZero, Finite, One, axis_index, channels_first, number, single
+from archdsl.ops.base import ShapeError, Tensor
+from archdsl.ops.common import AboveZero, Finite, Numbers, One, axis_index, channels_first, number, single
 from archdsl.ops.init import Constant
 from archdsl.shapes import Shape
 
@@ -35,6 +35,27 @@ class Scale(Elementwise):
     word = "scale"
 
     factor: Finite
+
+
+class Affine(One):
+    """Each channel times a number of its own, plus another: the normalisation of an input, say."""
+
+    word = "affine"
+
+    scale: Numbers
+    shift: Numbers
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Affine:
+        if len(self.scale) != len(self.shift):
+            raise ValueError(f"{len(self.scale)} scales and {len(self.shift)} shifts: one of each is for a channel")
+        return self
+
+    def output(self, x: Shape) -> Shape:
+        channels = channels_first(self, x, least=1)
+        if channels != len(self.scale):
+            raise ShapeError(f"{len(self.scale)} scales are not one for each of {channels} channels", argument="scale")
+        return x
 
 
 class Relu(Elementwise):

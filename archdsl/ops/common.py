@@ -70,6 +70,17 @@ def number(holds: Callable[[float], bool], words: str, *, optional: bool = False
     return BeforeValidator(check)
 
 
+def numbers() -> BeforeValidator:
+    """Checks a list of finite numbers, at least one."""
+
+    def check(value: Any, info: ValidationInfo) -> tuple[float, ...]:
+        if not isinstance(value, tuple) or not value:
+            raise ValueError(f"{info.field_name} takes a list of numbers, one for each channel, not {shown(value)}")
+        return tuple(_number(item, info.field_name) for item in value)
+
+    return BeforeValidator(check)
+
+
 Positive = Annotated[int, whole(1)]
 Whole = Annotated[int, whole(0)]
 Sizes = Annotated[int | tuple[int, ...], sizes(1)]
@@ -77,6 +88,7 @@ OptionalSizes = Annotated[int | tuple[int, ...] | None, sizes(1, optional=True)]
 Finite = Annotated[float, number(lambda _: True, "finite")]
 NotNegative = Annotated[float, number(lambda value: value >= 0, "0 or more")]
 AboveZero = Annotated[float, number(lambda value: value > 0, "above 0")]
+Numbers = Annotated[tuple[float, ...], numbers()]
 Rate = Annotated[float, number(lambda value: 0 <= value <= 1, "from 0 to 1")]
 
 

@@ -15,7 +15,7 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
     "Activations": (
         "relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "log_sigmoid",
         "tanh", "softplus", "softsign", "hardswish", "hardsigmoid", "hardtanh", "softmax", "log_softmax", "scale",
-        "identity",
+        "affine", "identity",
     ),
     "Dropping at random": ("dropout", "dropout_channels", "stochastic_depth"),
     "Merges": ("add", "mul", "mean", "concat", "stack", "matmul", "attention"),
@@ -78,6 +78,8 @@ MEANINGS: Final[dict[str, str]] = {
     "upsample.factor": "the factor, or one for each axis; also a fraction",
     "rate": "the probability to be dropped, from 0 to 1",
     "scale": "what scores are multiplied by; `none` is 1 / sqrt(features)",
+    "affine.scale": "what each channel is multiplied by, a list",
+    "affine.shift": "what is added to each channel, a list",
     "causal": "whether position i attends to positions up to i alone",
     "pieces": "the number of equal pieces, or a list of their sizes",
     "start": "the first element, from 0",
@@ -179,6 +181,11 @@ PAGES: Final[dict[str, Page]] = {
     "hardtanh": Page(_SAME, _IMAGE, {"low": 0.0, "high": 6.0}),
     "softmax": Page(_SAME, _SEQUENCE, {"axis": "c"}),
     "scale": Page(_SAME, _IMAGE, {"factor": 0.17}),
+    "affine": Page(
+        f"{_SAME} There is one scale and one shift for each channel.",
+        (Shape.of(3, 224, 224),),
+        {"scale": (4.367, 4.464, 4.444), "shift": (-2.118, -2.036, -1.804)},
+    ),
     "dropout": Page(_SAME, _VECTOR, {"rate": 0.2}),
     "dropout_channels": Page(_SAME, _IMAGE, {"rate": 0.2}),
     "stochastic_depth": Page(_SAME, _IMAGE, {"rate": 0.1}),
@@ -228,6 +235,6 @@ PAGES: Final[dict[str, Page]] = {
     **{
         word: Page(_SAME, _IMAGE)
         for word in (*FAMILIES["Activations"], "log_softmax")
-        if word not in ("leaky_relu", "prelu", "gelu", "hardtanh", "softmax", "scale")
+        if word not in ("leaky_relu", "prelu", "gelu", "hardtanh", "softmax", "scale", "affine")
     },
 }

@@ -169,7 +169,7 @@ def _training(
     expected, got = plan.apply_moments(_gradients(one)), _gradients(two)
     found.append(("gradients", _worst([(got[key], expected[key]) for key in got], gradient_deviation)))
     found.append(("buffers", _states(one, two, plan)))
-    if steps:
+    if steps and plan.old:
         optimizers = [torch.optim.SGD(module.parameters(), 1e-3, momentum=0.9) for module in (one, two)]
         for step in range(steps):
             for module, optimizer in zip((one, two), optimizers, strict=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from archdsl.ops import activation as ops
 from archdsl.targets.onnx_place import Emitters, Place
 
@@ -25,6 +27,14 @@ def _plain(place: Place, op: Any) -> None:
 
 def _scale(place: Place, op: ops.Scale) -> None:
     place.result("Mul", [place.input, place.constant("factor", op.factor)])
+
+
+def _affine(place: Place, op: ops.Affine) -> None:
+    """The numbers stand along the channels, the first axis behind the batch."""
+    over = (len(op.scale), *(1 for _ in place.shape.sizes[1:]))
+    scale, shift = (np.reshape(values, over) for values in (op.scale, op.shift))
+    scaled = place.step("Mul", [place.input, place.constant("scale", scale)], place.shape.sizes, "scaled")
+    place.result("Add", [scaled, place.constant("shift", shift)])
 
 
 def _relu6(place: Place, op: ops.Relu6) -> None:
@@ -130,6 +140,7 @@ def along(place: Place, axis: str | None, default: int = -1) -> int:
 EMITTERS: Emitters = {
     **dict.fromkeys(PLAIN, _plain),
     ops.Scale: _scale,
+    ops.Affine: _affine,
     ops.Relu6: _relu6,
     ops.Hardtanh: _hardtanh,
     ops.LeakyRelu: _leaky_relu,

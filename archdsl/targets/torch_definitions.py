@@ -64,6 +64,19 @@ def center_crop(x: Tensor, size: tuple[int, ...]) -> Tensor:
     return x
 '''
 
+_AFFINE = '''\
+def affine(
+    x: Tensor,
+    scale: tuple[float, ...],
+    shift: tuple[float, ...],
+    dim: int = 1,
+) -> Tensor:
+    """Each channel times its scale, plus its shift."""
+    pairs = enumerate(zip(scale, shift, strict=True))
+    channels = [x.select(dim, i) * a + b for i, (a, b) in pairs]
+    return torch.stack(channels, dim)
+'''
+
 _WITH_BATCH = '''\
 def with_batch(x: Tensor, like: Tensor, rank: int) -> Tensor:
     """A tensor of `rank` axes, repeated for each example of `like`."""
@@ -318,6 +331,7 @@ DEFINITIONS: Final[dict[str, str]] = {
     "StochasticDepth": _STOCHASTIC_DEPTH,
     "ChannelLayerNorm": _CHANNEL_LAYER_NORM,
     "center_crop": _CENTER_CROP,
+    "affine": _AFFINE,
     "with_batch": _WITH_BATCH,
     "all_with_batch": _ALL_WITH_BATCH,
     **{

@@ -154,6 +154,11 @@ def _scale(op: ops.Scale, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call
     return Call("*", (OPERAND, positional("factor", op.factor)))
 
 
+def _affine(op: ops.Affine, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
+    numbers = (positional("scale", op.scale), positional("shift", op.shift))
+    return Call("affine", (OPERAND, *numbers, keyword("dim", int(not batchless), 1)))
+
+
 def _mean(op: ops.Mean, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call:
     total = Call("+", _operands(len(inputs)))
     return Call("torch.div", (positional("input", total), positional("other", len(inputs))))
@@ -221,6 +226,7 @@ _FUNCTIONS: dict[type[Op], Callable[..., Call | None]] = {
     ops.Softmax: _softmax,
     ops.LogSoftmax: _softmax,
     ops.Scale: _scale,
+    ops.Affine: _affine,
     ops.Flatten: _flatten,
     ops.Split: _split,
     ops.Unstack: _unstack,

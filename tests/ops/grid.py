@@ -192,6 +192,13 @@ def _channel_norm(x: Shape, **given: Any) -> Any:
     return norm
 
 
+def _affine(x: Tensor, scale: Any, shift: Any) -> Tensor:
+    """The definition over an explicit index; lists of another length than the channels are refused."""
+    if len(scale) != x.shape[1] or len(shift) != x.shape[1]:
+        raise ValueError("one number for each channel")
+    return torch.stack([x[:, i] * float(scale[i]) + float(shift[i]) for i in range(x.shape[1])], 1)
+
+
 def _attention(*values: Tensor, **given: Any) -> Tensor:
     q, k, v = values
     if not 2 < q.dim() == k.dim() == v.dim():
@@ -278,6 +285,8 @@ CASES: tuple[Case, ...] = (
         lambda x, axis=None: x.log_softmax(-1 if axis is None else _axis(x, axis)), "axis"), PLAIN, {
         "axis": (..., "c", "h", "q")}),
     Case("scale", function(lambda x, factor: x * float(factor), "factor"), PLAIN, {"factor": (2, 0.5, "half")}),
+    Case("affine", function(_affine, "scale", "shift"), PLAIN, {
+        "scale": ((2, 0.5, -1.5, 3), (2,), (), 2, (1, "half", 1, 1)), "shift": ((0, 1.5, -2, 0), (0,) * 3, 1)}),
     Case("dropout", module("Dropout", rate="p"), PLAIN, {"rate": (..., 0.0, 0.3, 1.0, 1.5, -0.1)}),
     Case("dropout_channels", module("Dropout{n}d", rate="p"), IMAGES, {"rate": (..., 0.0, 0.3, 1.0, 1.5, -0.1)}),
     Case("stochastic_depth", lambda x, rate: _drop(rate), PLAIN, {"rate": (0.0, 0.3, 1.0, 1.5, -0.1)}),

@@ -38,6 +38,7 @@ OURS: tuple[tuple[Op, Shape], ...] = (
     (ops.StochasticDepth(rate=0.4), IMAGE),
     (ops.Shuffle(groups=2), IMAGE),
     (ops.Crop(size=(5, 4)), IMAGE),
+    (ops.Affine(scale=(2.0, 0.5, -1.0, 3.0), shift=(0.0, 1.5, -2.0, 0.25)), IMAGE),
     (ops.Rearrange(pattern="c (h p) (w q) -> (c p q) h w", sizes=(("p", 3), ("q", 2))), IMAGE),
     (ops.Rearrange(pattern="c l -> l n c", sizes=(("n", 3),)), SIGNAL),
     (ops.Last(), SIGNAL),

@@ -172,6 +172,9 @@ def _more(op: Op, values: list[Tensor], shapes: tuple[Shape, ...], weight: Tenso
             return F.log_softmax(x, dim(op.axis, -1))
         case ops.Scale():
             return x * op.factor
+        case ops.Affine():
+            over = (-1, *(1 for _ in shape.spatial))
+            return x * x.new_tensor(op.scale).reshape(over) + x.new_tensor(op.shift).reshape(over)
         case ops.Add():
             return sum(values[1:], x)
         case ops.Mul():

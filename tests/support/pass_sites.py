@@ -1,0 +1,402 @@
+"""For every rule: a random net with sites of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from archdsl import ops
+from archdsl.graph import Graph
+from archdsl.ir.program import Value
+from archdsl.ops.base import Op
+from tests.support.pass_nets import Garden
+
+Site = Callable[[Garden, Value], Value]
+
+
+def net(seed: int, site: Site, sites: int = 2, *, quiet: bool = False, **facts: Any) -> Graph:
+    """A net with several sites, one after the other, and other layers between them; if `quiet` not before them."""
+    garden = Garden(seed, **facts)
+    x = garden.x if quiet else garden.wander(garden.x)
+    for _ in range(sites):
+        garden.nest()
+        x = garden.wander(_smaller(garden, site(garden, x)), 1)
+    return garden.graph(x)
+
+
+def _smaller(g: Garden, x: Value) -> Value:
+    """The value with few channels and places, so that a net stays quick."""
+    shape = g.shape(x)
+    if shape.rank > 1 and (shape.sizes[0] > 6 or max(shape.spatial) > 9):
+        x = g.add(ops.AdaptiveAvgPool(size=4), g.add(ops.Conv(out=4, kernel=1), x))
+    return x
+
+
+# ------------------------------------------------------------------- exact
+
+
+def parallel_convolutions(g: Garden, x: Value) -> Value:
+    first = g.conv(g.shape(x), groups=1)
+    count = g.random.randint(2, 5)
+    widths = [g.random.randint(1, 4) for _ in range(count)]
+    if g.chance(0.4):
+        widths = [widths[0]] * count
+    found = []
+    for width in widths:
+        if g.chance(0.3):
+            g.nest()
+        y = g.add(first.model_copy(update={"out": width}), x)
+        found.append(g.add(g.activation(), y) if g.chance(0.4) else y)
+    if g.chance(0.3):
+        found.append(g.add(g.conv(g.shape(x)), x))
+    g.random.shuffle(found)
+    return g.used(found)
+
+
+def split_and_same(g: Garden, x: Value) -> Value:
+    count = g.random.randint(2, 4)
+    kind = g.random.choice(("conv", "norm", "channel", "chain"))
+    unequal = kind in ("norm", "channel") and g.chance(0.5)
+    sizes = tuple(g.random.randint(1, 3) for _ in range(count)) if unequal else (g.random.randint(1, 3),) * count
+    x = g.add(ops.Conv(out=sum(sizes), kernel=1), x) if g.shape(x).rank > 1 else g.add(ops.Linear(out=sum(sizes)), x)
+    pieces: list[Value] = list(g.all(ops.Split(pieces=sizes if len(set(sizes)) > 1 else count), x))
+    for step in ("conv", "norm", "channel") if kind == "chain" else (kind,):
+        shape = g.shape(pieces[0])
+        op: Op = g.norm() if step == "norm" else g.per_channel(shape)
+        if step == "conv" and shape.rank > 1:
+            op = g.conv(shape)
+        order = list(range(count))
+        g.random.shuffle(order)
+        for index in order:
+            pieces[index] = g.add(op, pieces[index])
+    if g.chance(0.2):
+        g.output(pieces[0])
+    g.random.shuffle(pieces)
+    return g.used(pieces) if g.chance(0.8) else g.add(ops.Concat(), *pieces)
+
+
+def summed_convolutions(g: Garden, x: Value, bias: bool = False) -> Value:
+    sizes = [g.random.randint(1, 3) for _ in range(g.random.randint(2, 4))]
+    x = g.add(ops.Conv(out=sum(sizes), kernel=1), x)
+    pieces = list(g.all(ops.Split(pieces=tuple(sizes)), x))
+    first = g.conv(g.shape(pieces[0]), groups=1, bias=bias, reparam=None)
+    found = [g.add(first, piece) for piece in pieces]
+    if g.chance(0.3):
+        found.append(g.add(first.model_copy(update={"bias": False}), x))
+    if g.chance(0.3):
+        y = g.add(ops.Conv(out=4, kernel=1), x)
+        found += [g.add(first, piece) for piece in g.all(ops.Split(pieces=2), y)]
+    if g.chance(0.3):
+        found.append(g.add(ops.Tanh(), found[-1]))
+        found.append(g.add(first.model_copy(update={"bias": False}), x))
+    g.random.shuffle(found)
+    return g.add(ops.Add(), *found)
+
+
+def summed_biased(g: Garden, x: Value) -> Value:
+    return summed_convolutions(g, x, bias=True)
+
+
+def multibranch(g: Garden, x: Value) -> Value:
+    """ResNeXt's figure 3 (a), 3 (b), or a sum of unequal widths."""
+    count, width, out = g.random.randint(2, 5), g.random.randint(1, 3), g.random.randint(2, 5)
+    narrow = g.conv(g.shape(x), groups=1, out=width)
+    norm, act, other = g.norm(), g.activation(), g.norm()
+    ends = []
+    form = g.random.choice("ab")
+    for _ in range(count):
+        y = g.chain(x, narrow, norm, act)
+        wide = ops.Conv(out=width, kernel=3, bias=False)
+        y = g.chain(y, wide, other, act)
+        ends.append(g.add(ops.Conv(out=out, kernel=1, bias=False), y) if form == "a" else y)
+    if form == "a":
+        return g.add(ops.Add(), *ends)
+    return g.add(ops.Conv(out=out, kernel=1, bias=False), g.add(ops.Concat(), *ends))
+
+
+def grouped_bottleneck(g: Garden, x: Value) -> Value:
+    groups, each, wide = g.random.randint(2, 4), g.random.randint(1, 2), g.random.randint(1, 2)
+    steps = [
+        g.conv(g.shape(x), out=groups * each, groups=1, reparam=None),
+        g.norm(),
+        g.activation(),
+        ops.Conv(out=groups * wide, kernel=3, groups=groups, bias=g.chance(0.5)),
+        g.norm(),
+        g.activation(),
+        ops.Conv(out=g.random.randint(1, 4), kernel=g.random.choice((1, 3)), bias=False),
+    ]
+    for op in steps:
+        x = g.add(op, x)
+        if g.chance(0.15):
+            g.scope = g.random.choice(list(g.around()))
+    return x
+
+
+def identities(g: Garden, x: Value) -> Value:
+    kind = g.random.randrange(6)
+    if kind == 0:
+        return g.add(g.random.choice([ops.Identity(), ops.Scale(factor=1.0)]), x)
+    if kind == 1:
+        still = [ops.Dropout(rate=0.0), ops.StochasticDepth(rate=0.0), ops.DropoutChannels(rate=0.0)]
+        return g.add(g.random.choice(still), x)
+    if kind == 2:
+        return g.add(ops.Concat(), g.add(ops.Split(pieces=1), x))
+    if kind == 3 and g.shape(x).rank > 1:
+        g.output(g.chain(x, ops.GlobalAvgPool(), ops.Flatten(), ops.Flatten()))
+        return g.add(ops.Scale(factor=1.0), x)
+    if kind == 4:
+        pieces = g.all(ops.Split(pieces=(1, g.channels(x) - 1)), x) if g.channels(x) > 1 else (x,)
+        return g.add(ops.Concat(), *pieces)
+    return g.add(ops.Identity(), g.add(ops.Identity(), x))
+
+
+def equal_subgraphs(g: Garden, x: Value) -> Value:
+    op = g.per_channel(g.shape(x))
+    found = [g.add(op, x) for _ in range(g.random.randint(2, 4))]
+    if g.chance(0.5):
+        found = [g.add(ops.Tanh(), value) for value in found]
+    if g.chance(0.4):
+        y = g.add(ops.Relu(), found[0])
+        found += [g.add(ops.Mul(), found[0], y), g.add(ops.Mul(), found[0], y)]
+    return g.add(ops.Add(), *found)
+
+
+def dead_ends(g: Garden, x: Value) -> Value:
+    y = x
+    for _ in range(g.random.randint(1, 4)):
+        y = g.add(g.activation(), y)
+    if g.chance(0.3):
+        g.add(ops.Add(), y, x)
+    if g.chance(0.3):
+        g.all(ops.Split(pieces=1), y)
+    return g.add(ops.Tanh(), x)
+
+
+def dead_layers(g: Garden, x: Value) -> Value:
+    g.chain(x, g.norm(), g.activation(), ops.Dropout(rate=0.5))
+    return g.add(ops.Tanh(), x)
+
+
+# -------------------------------------------------------------- exact-eval
+
+
+def norm_behind_linear(g: Garden, x: Value) -> Value:
+    shape = g.shape(x)
+    kind = g.random.choice(("conv", "conv", "transpose", "linear"))
+    norm = g.norm()
+    if kind == "linear" or shape.rank < 2:
+        if shape.rank > 1:
+            g.output(g.chain(x, ops.Flatten(), ops.Linear(out=4, bias=g.chance(0.5)), norm))
+            return x
+        return g.chain(x, ops.Linear(out=4, bias=g.chance(0.5)), norm)
+    if kind == "conv":
+        return g.chain(x, g.conv(shape, reparam=None), norm)
+    groups = g.random.choice([n for n in (1, 2, 3) if shape.sizes[0] % n == 0])
+    values = {
+        "out": groups * g.random.randint(1, 3),
+        "kernel": g.per_axis(shape.rank - 1, 1, 3),
+        "stride": g.per_axis(shape.rank - 1, 1, 2),
+        "groups": groups,
+        "bias": g.chance(0.5),
+    }
+    return g.chain(x, g.made(ops.ConvTranspose, values, shape), norm)
+
+
+def scaled(g: Garden, x: Value) -> Value:
+    channels = g.channels(x)
+    factor = g.random.uniform(-2, 2)
+    kind = g.random.choice(("scale", "affine", "affine"))
+    if kind == "scale":
+        y = g.add(ops.Scale(factor=factor), x)
+        shape = g.shape(y)
+        return g.add(g.conv(shape, reparam=None) if shape.rank > 1 else ops.Linear(out=3), y)
+    flat = g.chance(0.3)
+    shift = tuple(0.0 if flat else g.random.uniform(-1, 1) for _ in range(channels))
+    y = g.add(ops.Affine(scale=tuple(g.random.uniform(-2, 2) for _ in range(channels)), shift=shift), x)
+    shape = g.shape(y)
+    if shape.rank < 2:
+        return g.add(ops.Linear(out=3, bias=g.chance(0.5)), y)
+    mode = {} if flat else {"padding": "valid", "padding_mode": g.random.choice(("zeros", "reflect"))}
+    if not flat and g.chance(0.3):  # padding that repeats the input repeats what was shifted
+        mode = {"padding": "same", "padding_mode": "replicate", "kernel": 3}
+    return g.add(g.conv(shape, reparam=None, **mode), y)
+
+
+def dropouts(g: Garden, x: Value) -> Value:
+    return g.add(
+        g.random.choice([ops.Dropout(rate=0.4), ops.DropoutChannels(rate=0.2), ops.StochasticDepth(rate=0.5)]), x
+    )
+
+
+def two_linear(g: Garden, x: Value) -> Value:
+    shape = g.shape(x)
+    if shape.rank < 2 or g.chance(0.2):
+        flat = x if shape.rank < 2 else g.add(ops.Flatten(), x)
+        y = g.chain(flat, *(ops.Linear(out=g.random.randint(1, 4), bias=g.chance(0.5)) for _ in range(3)))
+        if shape.rank < 2:
+            return y
+        g.output(y)
+        return x
+    bias = g.chance(0.5)
+    stride = g.random.choice((1, 1, 2))
+    x = g.add(ops.Conv(out=g.random.randint(1, 5), kernel=1, stride=stride, bias=bias), x)
+    fixed: dict[str, Any] = {"groups": 1, "reparam": None}
+    if bias or stride > 1:
+        fixed["padding"] = "valid"
+    if stride > 1:
+        fixed["kernel"] = 1
+    return g.add(g.conv(g.shape(x), **fixed), x)
+
+
+def parallel_sum(g: Garden, x: Value) -> Value:
+    """RepVGG's branches: an odd kernel, smaller ones and the identity."""
+    shape, channels = g.shape(x), g.channels(x)
+    groups = g.random.choice([n for n in (1, 2, 3) if channels % n == 0])
+    dilation, stride = g.random.choice((1, 1, 2)), g.random.choice((1, 1, 2))
+    kernels = [3, *(g.random.choice((1, 3)) for _ in range(g.random.randint(0, 2)))]
+    ends = [
+        g.add(ops.Conv(out=channels, kernel=k, stride=stride, dilation=dilation, groups=groups, bias=g.chance(0.5)), x)
+        for k in kernels
+    ]
+    if stride == 1 and (len(ends) < 2 or g.chance(0.5)):
+        ends.append(x)
+    if g.chance(0.3):
+        ends.append(g.add(ops.Conv(out=channels, kernel=1, stride=stride), g.add(ops.Relu(), x)))
+    if len(ends) < 2:
+        ends.append(g.add(ops.Conv(out=channels, kernel=1, stride=stride, groups=groups), x))
+    g.random.shuffle(ends)
+    assert shape.rank > 1
+    return g.add(ops.Add(), *ends)
+
+
+def residual_relu(g: Garden, x: Value) -> Value:
+    scope = g.scope
+    g.scope = g.b.scope("residual", scope)
+    body = g.chain(x, ops.Conv(out=g.channels(x), kernel=3), g.norm())
+    total = g.add(ops.Add(), body, x)
+    g.scope = scope
+    return g.add(ops.Relu(), total)
+
+
+EXACT: dict[str, tuple[Site, dict[str, Any]]] = {
+    "merge-parallel-convolutions": (parallel_convolutions, {}),
+    "regroup-split": (split_and_same, {}),
+    "sum-of-convolutions": (summed_convolutions, {}),
+    "multibranch-to-grouped": (multibranch, {}),
+    "grouped-to-multibranch": (grouped_bottleneck, {}),
+    "remove-identities": (identities, {}),
+    "merge-equal-subgraphs": (equal_subgraphs, {}),
+    "dead-code": (dead_ends, {}),
+}
+EXACT_EVAL: dict[str, tuple[Site, dict[str, Any]]] = {
+    "sum-of-convolutions,biases=true": (summed_biased, {}),
+    "dead-code,weights=true": (dead_layers, {}),
+    "fold-batchnorm": (norm_behind_linear, {}),
+    "fold-affine": (scaled, {}),
+    "drop-dropout": (dropouts, {}),
+    "merge-linear": (two_linear, {}),
+    "reparameterize": (parallel_sum, {}),
+    "deepen": (residual_relu, {}),
+}
+
+
+# ---------------------------------------------------------------- redesign
+
+
+def strided_bottleneck(g: Garden, x: Value) -> Value:
+    act = g.activation()
+    steps = (ops.Conv(out=3, kernel=1, stride=2, bias=False), g.norm(), act, ops.Conv(out=4, kernel=3, bias=False))
+    return g.chain(x, *steps)
+
+
+def seven_by_seven(g: Garden, x: Value) -> Value:
+    if g.shape(g.x).rank == 3 and x == g.x:
+        stem = ops.Conv(out=4, kernel=7, stride=g.random.choice((1, 2)), bias=g.chance(0.5))
+        return g.chain(x, stem, g.norm(), ops.Relu())
+    return x
+
+
+def strided_shortcut(g: Garden, x: Value) -> Value:
+    scope = g.scope
+    g.scope = g.b.scope("residual", scope)
+    width, stride = g.random.randint(2, 5), 2
+    body = g.chain(x, ops.Conv(out=width, kernel=3, stride=stride), g.norm())
+    short = g.all(ops.Conv(out=width, kernel=1, stride=stride, bias=g.chance(0.5)), x, skip=True)[0]
+    short = g.all(g.norm(), short, skip=True)[0]
+    total = g.add(ops.Add(), body, short)
+    g.scope = scope
+    return total
+
+
+def large_kernel(g: Garden, x: Value) -> Value:
+    size = g.random.choice((5, 7))
+    if g.dims != 2:
+        return x
+    valid = min(g.shape(x).spatial) >= size and g.chance(0.4)
+    stride = g.random.choice((1, 2, (1, 2)))
+    return g.chain(x, ops.Conv(out=3, kernel=size, stride=stride, padding="valid" if valid else "same"), g.norm())
+
+
+def plain_convolution(g: Garden, x: Value) -> Value:
+    x = g.add(ops.Tanh(), x)
+    return g.chain(x, g.conv(g.shape(x), groups=1, reparam=None, kernel=g.random.choice((2, 3))), g.norm())
+
+
+def residual_body(g: Garden, x: Value) -> Value:
+    scope = g.scope
+    g.scope = g.b.scope("residual", scope)
+    if g.chance(0.5):
+        g.scope = g.b.scope("level", g.scope, level=g.name())
+    body = g.chain(x, ops.Conv(out=g.channels(x), kernel=3), g.norm())
+    while g.b.scopes[g.scope].kind != "residual":
+        g.scope = g.b.scopes[g.scope].parent or 0
+    total = g.add(ops.Add(), body, x)
+    g.scope = scope
+    return total
+
+
+def connected_head(g: Garden, x: Value) -> Value:
+    y = g.add(ops.AdaptiveAvgPool(size=2), x) if g.chance(0.5) else x
+    y = g.chain(y, ops.Flatten(), ops.Linear(out=5), ops.Relu(), ops.Dropout(rate=0.5), ops.Linear(out=4))
+    g.output(g.add(ops.Softmax(), y) if g.chance(0.5) else y)
+    return x
+
+
+def summed_skip(g: Garden, x: Value) -> Value:
+    total = g.add(ops.Add(), g.chain(x, ops.Conv(out=g.channels(x), kernel=3), ops.Relu()), x)
+    total = g.chain(total, g.norm(), g.activation())
+    if g.chance(0.5):
+        total = g.add(ops.MaxPool(kernel=3, stride=1, padding="same"), total)
+    return g.add(ops.Conv(out=3, kernel=1), total)
+
+
+def plain_block(g: Garden, x: Value) -> Value:
+    scope = g.scope
+    stride = g.random.choice((1, 2))
+    width = g.channels(x) + g.random.randint(0, 3)
+    x = g.add(ops.Tanh(), x)
+    g.scope = g.b.scope("block", scope, level=g.name(), block="Humdrum")
+    steps = (
+        ops.Conv(out=width, kernel=3, stride=stride),
+        g.norm(),
+        ops.Relu(),
+        ops.Conv(out=width, kernel=3),
+        g.norm(),
+    )
+    x = g.chain(x, *steps, ops.Relu())
+    g.scope = scope
+    return x
+
+
+REDESIGN: dict[str, tuple[Site, dict[str, Any]]] = {
+    "resnet-b": (strided_bottleneck, {}),
+    "resnet-c,width=3": (seven_by_seven, {"dims": 2, "quiet": True}),
+    "resnet-d": (strided_shortcut, {}),
+    "factorize-kernels": (large_kernel, {"dims": 2}),
+    "factorize-kernels,form=asymmetric": (large_kernel, {"dims": 2}),
+    "depthwise-separable": (plain_convolution, {}),
+    "squeeze-excite,reduction=2": (residual_body, {}),
+    "pool-head": (connected_head, {}),
+    "concat-skip": (summed_skip, {}),
+    "residualize": (plain_block, {}),
+}
