@@ -1,7 +1,5 @@
 """What every operation is: a frozen value with arguments, a shape rule, parameters and a cost. No name, no place."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, get_args, get_origin
@@ -211,7 +209,7 @@ class Learned(Op):
     sizes: tuple[int, ...]
 
     @model_validator(mode="after")
-    def _fans_need_axes(self) -> Learned:
+    def _fans_need_axes(self) -> "Learned":
         if self.init.fans and len(self.sizes) < 2:
             raise ValueError(f"`{self.init.word}` needs a tensor of two axes or more")
         return self
