@@ -51,8 +51,8 @@ OTHER_EPS = [
     timm_peer("mobilenet_v3_small", "mobilenetv3_small_100"),
     timm_peer("efficientnet_b5", "efficientnet_b5"),
 ]
-# Not compared: timm's tf_efficientnet* and tf_efficientnetv2* pad as TensorFlow does, on one side where the size is even;
-# its regnet* register the projection after the branch beside it, so that equal shapes stand in another order.
+# Not compared: timm's tf_efficientnet* and tf_efficientnetv2* pad as TensorFlow does, on one side where the size is
+# even; its regnet* register the projection after the branch beside it, so that equal shapes stand in another order.
 
 
 @pytest.fixture(scope="module", autouse=True)
