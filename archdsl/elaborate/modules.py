@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -91,6 +92,12 @@ def _imported(module: Module, name: str, value: Any) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
+def _shared(source: Source) -> tree.File:
+    """The tree of a file that specs share: many specs of one family, checked in a row, parse it once."""
+    return parse(source)
+
+
 class Loader:
     """Reads a spec and the files that it imports, each once. Mistakes in imports are collected in `problems`."""
 
@@ -106,7 +113,7 @@ class Loader:
         return self._load(source, path, roots, ())
 
     def _load(self, source: Source, path: Path | None, roots: tuple[Path, ...], chain: tuple[Path, ...]) -> Module:
-        module = Module(source, parse(source))
+        module = Module(source, _shared(source) if chain else parse(source))
         if path is not None:
             self._modules[path] = module
         for declaration in module.file.declarations:
