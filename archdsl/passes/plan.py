@@ -88,7 +88,7 @@ class Plan:
         Raises `PlanError` where an array is missing, and where counters differ that one is to stand for.
         """
         new: dict[str, Array] = {}
-        kind = next((old[key].dtype for key in self.old if key in old), np.dtype(np.float32))
+        kind = next((array.dtype for array in old.values() if array.dtype.kind == "f"), np.dtype(np.float32))
         for entry in self.entries:
             try:
                 value = value_of(entry.expression, old, fresh or {})

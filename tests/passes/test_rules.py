@@ -44,7 +44,7 @@ def check(word: str, site: Site, facts: dict[str, Any], instances: int) -> float
                 key: array.tobytes() for key, array in there.items()
             }
         worst = max(worst, proof.worst)
-        seen += result.rewritten
+        seen += 1 if isinstance(rewrite, Pipeline) else result.rewritten
         seed += 1
     print(f"{word}: {seen} instances in {seed} nets, worst deviation {worst:.1e}")
     return worst

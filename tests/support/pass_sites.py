@@ -183,7 +183,7 @@ def dead_layers(g: Garden, x: Value) -> Value:
 def norm_behind_linear(g: Garden, x: Value) -> Value:
     shape = g.shape(x)
     kind = g.random.choice(("conv", "conv", "transpose", "linear"))
-    norm = g.norm()
+    norm = g.norm(eps=g.random.choice((1e-6, 1e-5, 1e-3)))
     if kind == "linear" or shape.rank < 2:
         if shape.rank > 1:
             g.output(g.chain(x, ops.Flatten(), ops.Linear(out=4, bias=g.chance(0.5)), norm))
