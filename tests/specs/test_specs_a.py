@@ -139,6 +139,20 @@ def test_without_side_heads_training_is_torchvisions_to_the_bit(name: str) -> No
     assert_same_step(row, row.ours(), theirs, torch.float32)
 
 
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_images_are_rescaled_on_entry_as_torchvision_does_for_its_weights(name: str) -> None:
+    chosen = {"aux_logits": False, "transform_input": True}
+    row = Peer(name, peer(name).build, 96, {**peer(name).options, **chosen}, chosen)
+    ours, theirs = row.ours(), row.bare()
+    for dtype in (torch.float32, torch.float64):
+        assert_same_inference(row, ours, theirs, dtype)
+    state, image = random_state(theirs), image_of(96, 2)
+    plain = archdsl.load(name, seed=0, aux_logits=False)
+    with torch.no_grad():
+        one, other = (put(module, state, torch.float32, training=False)(image) for module in (plain, ours))
+    assert not torch.equal(one, other)
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in HEAVY else ()) for name in SMALL]
 )
