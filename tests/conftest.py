@@ -1,8 +1,13 @@
-"""What all tests share: the switch that rewrites the golden files."""
+"""What all tests share: one thread for each worker, and the switch that rewrites the golden files."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# Before torch and numpy are imported: two workers with two threads each get in one another's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
