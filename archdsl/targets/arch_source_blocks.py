@@ -134,7 +134,7 @@ class Blocks:
         values = iter(columns.found)
         parts = [filled(part, values) for part in form.parts]
         parameters = [Parameter(p.name, p.default, tuple(p.values)) for p in columns.ordered()]
-        doc = self.instances[form.members[0]].doc
+        doc = self.instances[form.members[0]].doc if name not in self.taken else ""
         text = BlockText(self._free(name), parameters, parts, form.members, doc)
         self.texts.append(text)
         for place, index in enumerate(form.members):

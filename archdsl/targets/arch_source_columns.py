@@ -73,16 +73,15 @@ class Columns:
         column: Column = hole.value
         known = [value for value in column if value is not ABSENT]
         keys = {exact(value) for value in known}
-        if len(keys) == 1 and not (self.facts.count > 1 and self._hides(hole, known)):
+        if len(keys) == 1:
+            given = self.facts.arguments.get(hole.name)
+            if given is not None and len(known) < len(column) and _varied(given) and _same(given, column):
+                return self._use(hole.name)
             return known[0]
         made = self._derived(column)
         if made is not None:
             return made
         return self._parameter(self._name(hole.name), column, hole.default)
-
-    @staticmethod
-    def _hides(hole: Hole, known: Column) -> bool:
-        return False
 
     def _derived(self, column: Column) -> Any:
         for name, values in self._known():

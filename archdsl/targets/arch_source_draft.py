@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from archdsl.diagnostics import UsageError, quote
@@ -104,6 +105,11 @@ class Drafting:
         at = 0
         while at < len(items):
             item = items[at]
+            end = self._implicit(items, at, level)
+            if end > at:
+                parts.append(self._below(items[at:end], body, level))
+                at = end
+                continue
             parts += self._declarations(item, body, level)
             if not body.training and self._all(item, "training"):
                 end = at + 1
@@ -147,22 +153,66 @@ class Drafting:
         if path in self.places.levels:
             return False
         inside = sum(1 for _ in item.nodes())
-        return inside == self._below.get(item.scope, 0) and all(
+        return inside == self._inside[item.scope] and all(
             nodes[index].path.startswith(f"{path}.") for index in item.nodes()
         )
 
-    @property
-    def _below(self) -> Counter[int]:
+    def _implicit(self, items: Sequence[int | Group], at: int, level: str) -> int:
+        """Where the items end that stand in a level below which no scope opens, as passes make them."""
+        item = items[at]
+        if isinstance(item, Group):
+            return at
+        path = self.graph.nodes[item].path
+        rest = path[len(level) + 1 :] if level else path
+        if "." not in rest:
+            return at
+        inner = f"{level}.{rest.partition('.')[0]}" if level else rest.partition(".")[0]
+        end, count = at, 0
+        while end < len(items):
+            found = list(_nodes(items[end]))
+            if not all(self.graph.nodes[index].path.startswith(f"{inner}.") for index in found):
+                break
+            end, count = end + 1, count + len(found)
+        whole = count == self._levels[inner] and inner not in self.places.levels
+        return end if whole and inner not in self._opened else at
+
+    def _below(self, items: Sequence[int | Group], body: Body, level: str) -> Part:
+        """A level that no scope opens."""
+        path = self.graph.nodes[next(_nodes(items[0]))].path
+        rest = path[len(level) + 1 :] if level else path
+        inner = f"{level}.{rest.partition('.')[0]}" if level else rest.partition(".")[0]
+        self.places.levels.add(inner)
+        label = self.places.claim(inner, level)
+        parts = self._items(items, body, inner)
+        if isinstance(body.here, Value):
+            body.labelled.setdefault(body.here, []).append(inner)
+        return Part("level", label, bodies=(parts,))
+
+    @cached_property
+    def _levels(self) -> Counter[str]:
+        """How many nodes stand below each level."""
+        found: Counter[str] = Counter()
+        for node in self.graph.nodes:
+            above = node.path.rpartition(".")[0]
+            while above:
+                found[above] += 1
+                above = above.rpartition(".")[0]
+        return found
+
+    @cached_property
+    def _opened(self) -> frozenset[str]:
+        return frozenset(scope.path for scope in self.graph.scopes if scope.opens)
+
+    @cached_property
+    def _inside(self) -> Counter[int]:
         """How many nodes stand in each scope or below it."""
-        if not hasattr(self, "_counted"):
-            counted: Counter[int] = Counter()
-            for node in self.graph.nodes:
-                current: int | None = node.scope
-                while current is not None:
-                    counted[current] += 1
-                    current = self.graph.scopes[current].parent
-            self._counted = counted
-        return self._counted
+        counted: Counter[int] = Counter()
+        for node in self.graph.nodes:
+            current: int | None = node.scope
+            while current is not None:
+                counted[current] += 1
+                current = self.graph.scopes[current].parent
+        return counted
 
     @staticmethod
     def _with_role(role: str | None, parts: list[Part]) -> list[Part]:
@@ -267,6 +317,8 @@ class Drafting:
         else:
             label = self.places.label(node, level)
             part = Part("op", label, node.op.word, self._holes(node.op))
+            if label is None and node.op.tensors(*self.graph.program.shapes_in(node)):
+                part.tail = node.path.rpartition(".")[2]
             self._made(part, values, body, node.path if label else None)
         listed = node.op.word in LISTS
         if listed:
@@ -317,7 +369,8 @@ class Drafting:
         else:
             label: Label = self.places.call(scope.path, level) if scope.opens else "_"
             role = scope.role if scope.role in ROLES else None
-            part = Part("call", label, scope.block or "", role=role)
+            tail = scope.path.rpartition(".")[2] if label is None else None
+            part = Part("call", label, scope.block or "", role=role, tail=tail)
         if shared and not again:
             self.firsts[id(body.shared[scope.path])] = nodes
         if again:

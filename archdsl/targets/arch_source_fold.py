@@ -95,7 +95,7 @@ def _loop(parts: list[Part], forms: list[_Form], count: int) -> Part:
             [number if step == 0 else LoopIndex(height, number) for number, step in zip(first.numbers, steps, strict=True)]
         )
         body.append(_relabelled(part, indices))
-    return Part("repeat", holes=(Hole("depth", count),), bodies=(body,), height=height)
+    return Part("repeat", holes=(Hole("blocks", count),), bodies=(body,), height=height)
 
 
 class _Form:
@@ -123,7 +123,7 @@ def _bare(part: Part, numbers: list[int]) -> tuple[Any, ...]:
             del numbers[len(numbers) - len(pieces[1::2]) :]
     bodies = tuple(tuple(_bare(inner, numbers) for inner in body) for body in part.bodies)
     holes = tuple((hole.name, exact(hole.default)) for hole in part.holes)
-    rest = (part.reads, part.many, part.names, part.height, part.variables)
+    rest = (part.reads, part.many, part.names, part.height, part.variables)  # positions count by themselves
     return (part.kind, label, part.word, part.role, holes, rest, bodies)
 
 
@@ -200,6 +200,7 @@ def _table(forms: list[_Form], period: int, count: int, taken: frozenset[str]) -
     each = iter(found)
     number = iter(indices)
     body = [_relabelled(filled(form.part, (item.value for item in each)), number) for form in rows[0]]
+    columns.order()
     table = tuple(zip(*columns.columns, strict=True)) if len(columns.columns) > 1 else tuple(columns.columns[0])
     return Part("for", holes=(Hole("rows", table),), bodies=(body,), height=height, variables=tuple(columns.names))
 
@@ -251,6 +252,12 @@ class _Columns:
         self.columns.append(column)
         return _Found(tree.Name(HERE, self.names[-1]))
 
+    def order(self) -> None:
+        """Puts the number of blocks behind the first argument of these."""
+        if self.names[0] == "blocks" and len(self.names) > 1:
+            self.names.insert(1, self.names.pop(0))
+            self.columns.insert(1, self.columns.pop(0))
+
     def _free(self, name: str) -> str:
         base = name if name not in RESERVED else f"{name}_of"
         found, number = base, 1
@@ -292,7 +299,7 @@ def _stacked(part: Part) -> Part:
             body[-1] = last.copy((depth.filled(depth.value + count), *known, *again), (), None)
         else:
             nexts = [Hole(f"next_{hole.name}", hole.value if count > 1 else ABSENT) for hole in call.holes]
-            holes = (Hole("depth", count), *call.holes, *nexts)
+            holes = (Hole("blocks", count), *call.holes, *nexts)
             body.append(Part("stack", word=call.word, holes=holes, height=1))
     return part.copy(part.holes, (body,), part.label)
 

@@ -9,6 +9,7 @@ from archdsl.targets.arch_source_parts import ABSENT, Hole, Part, filled
 
 MOST = 200  # parts of a body that are compared
 MOST_IFS = 4
+MOST_ELSE = 6  # parts that stand where others stand instead
 INSIDE = frozenset({"residual", "level", "role", "branches", "branch"})
 
 
@@ -24,7 +25,7 @@ def joined(first: list[Part], second: list[Part], count: int, more: int) -> list
 
 
 def _join(first: list[Part], second: list[Part], count: int, more: int) -> list[Part] | None:
-    keys = [[part.key() for part in body] for body in (first, second)]
+    keys = [[part.key(named=True) for part in body] for body in (first, second)]
     out: list[Part] = []
     for word, a, b, c, d in SequenceMatcher(None, *_numbered(keys), autojunk=False).get_opcodes():
         left, right = first[a:b], second[c:d]
@@ -35,7 +36,9 @@ def _join(first: list[Part], second: list[Part], count: int, more: int) -> list[
         if pair is not None:
             out += pair
             continue
-        if any(part.kind in ("if", "shared", "aux") or part.names for part in (*left, *right)):
+        if any(part.kind in ("shared", "aux") or part.names for part in (*left, *right)):
+            return None
+        if left and right and sum(part.size() for part in (*left, *right)) > MOST_ELSE:
             return None
         present = [True] * count + [False] * more
         bodies = ([_padded(p, 0, more) for p in left], [_padded(p, count, 0) for p in right])
@@ -65,9 +68,9 @@ def _inside(one: Part, other: Part, count: int, more: int) -> Part | None:
     if one.kind == "residual" and other.kind != "residual" and not one.bodies[1]:
         found = _residual(one, [other], count, more, True)
         return found[0] if found else None
-    alike = (one.kind, one.label, one.word, one.role, one.names, one.reads, one.height) == (
+    alike = (one.kind, one.name, one.word, one.role, one.names, one.reads, one.height) == (
         other.kind,
-        other.label,
+        other.name,
         other.word,
         other.role,
         other.names,
@@ -100,9 +103,19 @@ def _residual(residual: Part, plain: list[Part], own: int, others: int, before: 
 
 
 def merged(one: Part, other: Part) -> Part:
-    """Two parts of one key, their columns joined."""
+    """Two parts of one key, their columns joined; where only one needs a label both have it."""
     values = [a + b for a, b in zip(one.values(), other.values(), strict=True)]
-    return filled(one, iter(values))
+    return _labelled(filled(one, iter(values)), other)
+
+
+def _labelled(one: Part, other: Part) -> Part:
+    bodies = tuple(
+        [_labelled(mine, its) for mine, its in zip(body, its_body, strict=True)]
+        for body, its_body in zip(one.bodies, other.bodies, strict=True)
+    )
+    made = one.copy(one.holes, bodies, one.label if one.label == other.label else one.name)
+    made.tail = one.tail if one.label == other.label else None
+    return made
 
 
 def _padded(part: Part, before: int, after: int) -> Part:

@@ -67,12 +67,14 @@ class Part:
     height: int = 0  # of a loop
     outputs: int = 1
     variables: tuple[str, ...] = field(default=())  # of a loop
+    tail: str | None = None  # of a layer with weights and no label: the position that is its name
 
-    def key(self) -> tuple[Any, ...]:
-        """All but the values in holes: parts of one key are one text with other numbers."""
+    def key(self, named: bool = False) -> tuple[Any, ...]:
+        """All but the values in holes: parts of one key are one text with other numbers. With `named` a position that
+        is the name of weights counts as a label."""
         return (
             self.kind,
-            self.label,
+            self.name if named else (self.label, self.tail),
             self.word,
             self.role,
             tuple((hole.name, exact(hole.default)) for hole in self.holes),
@@ -81,8 +83,13 @@ class Part:
             self.names,
             self.height,
             self.variables,
-            tuple(tuple(part.key() for part in body) for body in self.bodies),
+            tuple(tuple(part.key(named) for part in body) for body in self.bodies),
         )
+
+    @property
+    def name(self) -> Label:
+        """The label, or the position that is the name of weights."""
+        return self.label if self.label is not None else self.tail
 
     def values(self) -> Iterator[Any]:
         """The values of all holes, outermost first."""
@@ -115,7 +122,12 @@ class Part:
             self.height,
             self.outputs,
             self.variables,
+            self.tail,
         )
+
+    def size(self) -> int:
+        """How many parts there are in it, with itself."""
+        return sum(1 for _ in self.parts())
 
 
 def filled(part: Part, values: Iterator[Any]) -> Part:

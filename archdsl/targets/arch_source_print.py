@@ -14,6 +14,7 @@ from archdsl.targets.arch_source_parts import HERE, Hole, Label, LoopIndex, Part
 from archdsl.targets.arch_text import expression
 
 INDICES = "ijkmnpqr"
+POSITIONS = 2  # arguments of a block that need no name
 SHORT = 4  # layers of a body that stand on one line
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _FOLLOWS = frozenset({"batchnorm", "layernorm", "groupnorm", "instancenorm", "flatten", "dropout", "dropout_channels"})
@@ -96,27 +97,27 @@ class _Printer:
         return tree.If(
             HERE,
             value_of(part.holes[0].value),
-            tree.Body(HERE, self.body(then, depth)),
-            tree.Body(HERE, self.body(other, depth)) if other else None,
+            self._inner(then, depth),
+            self._inner(other, depth) if other else None,
         )
 
     def _repeat(self, part: Part, depth: int) -> tree.Repeat:
         name = INDICES[depth % len(INDICES)]
         self.loops[part.height] = name
-        body = self._loop_body(part, depth)
+        body = self._inner(part.bodies[0], depth + 1)
         index = tree.Ident(HERE, name) if _reads_index(part, part.height) else None
         return tree.Repeat(HERE, value_of(part.holes[0].value), index, body)
 
-    def _loop_body(self, part: Part, depth: int) -> tree.Body:
-        (body,) = part.bodies
-        if body and body[0].kind == "branch":
-            return tree.Body(HERE, tuple(self.branch(each, depth + 1) for each in body))
-        return tree.Body(HERE, self.body(body, depth + 1))
+    def _inner(self, parts: Sequence[Part], depth: int) -> tree.Body:
+        """The body of a loop or condition, whose statements are branches where it stands among these."""
+        if parts and parts[0].kind == "branch":
+            return tree.Body(HERE, tuple(self.branch(each, depth) for each in parts))
+        return tree.Body(HERE, self.body(parts, depth))
 
     def _for(self, part: Part, depth: int) -> tree.For:
         name = INDICES[depth % len(INDICES)]
         self.loops[part.height] = name
-        body = self._loop_body(part, depth)
+        body = self._inner(part.bodies[0], depth + 1)
         rows = part.holes[0].value
         table = rows if is_expression(rows) else _table(rows, len(part.variables))
         index = tree.Ident(HERE, name) if _reads_index(part, part.height) else None
@@ -219,7 +220,7 @@ class _Printer:
         raise AssertionError(ref)
 
     def placed(self, part: Part) -> tree.Placed:
-        arguments = tuple(_arguments(part.holes))
+        arguments = tuple(_arguments(part.holes, POSITIONS if part.word not in OPERATIONS else 0))
         called = bool(arguments) or (part.kind in ("call", "shared") and part.word not in OPERATIONS)
         return tree.Placed(HERE, tree.Ident(HERE, part.word), arguments, called)
 
@@ -274,13 +275,14 @@ def _reads_index(part: Part, height: int) -> bool:
     )
 
 
-def _arguments(holes: Iterable[Hole]) -> Iterable[tree.Argument]:
-    """The arguments that are not defaults: required ones by position, the others by name."""
+def _arguments(holes: Iterable[Hole], positions: int = 0) -> Iterable[tree.Argument]:
+    """The arguments that are not defaults: required ones by position, and the first others that are, else by name."""
     by_position = True
-    for hole in holes:
+    for at, hole in enumerate(holes):
         if hole.default is not REQUIRED:
-            by_position = False
+            by_position = by_position and at < positions
             if exact(hole.value) == exact(hole.default):
+                by_position = False
                 continue
         name = None if by_position else tree.Ident(HERE, hole.name)
         yield tree.Argument(HERE, name, value_of(hole.value))

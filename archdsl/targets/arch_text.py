@@ -235,20 +235,17 @@ def _arguments(value: Described) -> Iterator[tree.Argument]:
     by_position = True
     for name, field in type(value).model_fields.items():
         item = getattr(value, name)
+        if value.open_arguments and name == "sizes":
+            yield from (tree.Argument(HERE, tree.Ident(HERE, axis), expression(size)) for axis, size in item)
+            continue
         if not field.is_required():
             by_position = False
             if item == field.default and type(item) is type(field.default):
                 continue
-        expression: tree.Expr
-        if isinstance(item, Described):
-            arguments = tuple(_arguments(item))
-            bare = tree.Name(HERE, item.word)
-            expression = tree.Call(HERE, bare, arguments) if arguments else bare
-        elif isinstance(item, str) and item in words:
-            expression = tree.Name(HERE, item)
-        else:
-            expression = expression(item)
-        yield tree.Argument(HERE, None if by_position else tree.Ident(HERE, name), expression)
+        bare = isinstance(item, str) and item in words
+        yield tree.Argument(
+            HERE, None if by_position else tree.Ident(HERE, name), tree.Name(HERE, item) if bare else expression(item)
+        )
 
 
 def expression(value: Any) -> tree.Expr:
