@@ -35,10 +35,6 @@ def test_check_reads_whole_folders(capsys: Captured) -> None:
     assert "resnet.arch: ok" in capsys.readouterr().out
 
 
-def test_every_bundled_spec_holds(capsys: Captured) -> None:
-    assert run(["check", str(SPECS)]) == 0
-
-
 def test_check_goes_on_after_a_spec_that_is_wrong(capsys: Captured) -> None:
     assert run(["check", "broken.arch", "tiny.arch"]) == 1
     assert "tiny.arch: ok" in capsys.readouterr().out
