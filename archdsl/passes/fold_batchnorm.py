@@ -34,8 +34,6 @@ class FoldBatchnorm(Pass):
             return Keep("the norm uses the statistics of the batch in inference too")
         if isinstance(linear.op, Conv) and linear.op.reparam is not None:
             return Keep("the weight is normalised by weight norm")
-        if isinstance(linear.op, Linear) and graph.shape(linear.node.inputs[0]).rank != 1:
-            return Keep("the channels of the norm are not those of the linear layer")
         scale = self._scale(edit, norm)
         edit.change(linear.index, linear.op.model_copy(update={"bias": True}))
         edit.redirect(norm.value, linear.value)
