@@ -19,13 +19,13 @@ GATE = 10.0  # seconds, on 2 cores
 def main() -> None:
     """Prints a line, and ends with 1 if even the best run takes longer than the gate."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    seconds = []
+    command = [sys.executable, "-m", "archdsl.cli", "check", str(specs_root())]
+    seconds, worked = [], []
     for _ in range(runs):
-        start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "archdsl.cli", "check", str(specs_root())], check=True, capture_output=True
-        )
+        start, before = time.perf_counter(), _processor()
+        subprocess.run(command, check=True, capture_output=True)
         seconds.append(time.perf_counter() - start)
+        worked.append(_processor() - before)
     count = sum(1 for _ in specs_root().rglob("*.arch"))
     best, median = min(seconds), statistics.median(seconds)
     print(f"archdsl check of {count} files: best {best:.2f} s, median {median:.2f} s of {runs}, at most {GATE:.0f} s")
