@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from archdsl.passes.driver import Result
     from archdsl.passes.rule import Pass
+    from archdsl.prove.prover import Proof
 
 Spec = str | os.PathLike[str] | Source
 Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"]
@@ -160,17 +161,24 @@ def rewritten(graph: Graph, passes: Sequence[Pass]) -> Result:
     return pipeline(graph, passes)
 
 
-def proved(graph: Graph, passes: Sequence[Pass]) -> list[str]:
-    """A line for each pass in turn: what it promises, held against random inputs in float64."""
+def carried(result: Result, old: Callable[[], Mapping[str, np.ndarray]], seed: int) -> dict[str, np.ndarray]:
+    """The weights of a rewritten graph: carried by plan, and drawn from the seed where they are new."""
+    from archdsl.weights import initial
+
+    return result.plan.apply(old(), initial(result.graph, seed) if result.plan.fresh else None)
+
+
+def proved(graph: Graph, passes: Sequence[Pass]) -> list[tuple[str, Proof]]:
+    """The proof of each pass in turn, by its name: what it promises, held against random inputs in float64."""
     from archdsl.passes.driver import run
     from archdsl.prove.prover import prove
 
-    lines = []
+    proofs = []
     for step in passes:
         result = run(graph, step)
-        lines.append(f"{step.word()}: {prove(graph, result.graph, result.plan, step.promised()).text()}")
+        proofs.append((step.word(), prove(graph, result.graph, result.plan, step.promised())))
         graph = result.graph
-    return lines
+    return proofs
 
 
 @dataclass(frozen=True, slots=True)

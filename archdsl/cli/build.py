@@ -14,6 +14,10 @@ from archdsl.diagnostics import UsageError, quote
 from archdsl.files import needs_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
     from archdsl.targets.registry import Target
 
 TARGETS = "torch, onnx, safetensors, arch, graph, dot, svg, png or pdf"  # a test holds it to the registry
@@ -31,6 +35,8 @@ def build(
     set_: options.Set = None,
     weights: options.Weights = None,
     seed: options.Seed = 0,
+    passes: options.Passes = None,
+    pass_file: options.PassFile = None,
     force: options.Force = False,
     limit: options.Limit = None,
     as_json: options.Json = False,
@@ -42,8 +48,10 @@ def build(
     Examples: archdsl build specs/resnext50.arch --target torch
 
     archdsl build resnet50 -o resnet50.onnx --weights resnet50.pth --set num_classes=10
+
+    archdsl build resnet50 -o fast.onnx --weights resnet50.pth --pass fold-batchnorm
     """
-    from archdsl.compiler import graph_of, weights_of
+    from archdsl.compiler import carried, graph_of, rewritten, weights_of
     from archdsl.targets import registry
 
     names = inputs.specs(specs)
@@ -53,12 +61,17 @@ def build(
         raise UsageError(f"{len(names)} specs need a folder: `-o {quote(str(out))}` is none")
     chosen = registry.target(target) if target is not None else registry.target_of(out or "")
     settings, limits = inputs.settings(set_), inputs.limits(limit)
+    rewrites = options.chosen_passes(passes, pass_file)
     written = []
     for name in console.progress(names, "Building"):
         graph = graph_of(inputs.spec(name), arch, settings, limits)
         path = _path(graph.name, chosen, out)
         may_write(path, force)
-        request = registry.Request(partial(weights_of, graph, weights, seed, console.note))
+        arrays: Callable[[], dict[str, np.ndarray]] = partial(weights_of, graph, weights, seed, console.note)
+        if rewrites:
+            result = rewritten(graph, rewrites)
+            graph, arrays = result.graph, partial(carried, result, arrays, seed)
+        request = registry.Request(arrays)
         registry.produce(chosen, graph, request, path)
         if str(path) == "-":
             continue

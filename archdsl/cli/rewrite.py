@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from archdsl.diagnostics import UsageError
 from archdsl.files import STANDARD, write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
 
@@ -60,22 +61,21 @@ def rewrite(
     result = rewritten(graph, chosen)
     proofs = proved(graph, chosen) if verify else []
     if save_weights is not None:
-        _save(result, weights_of(graph, weights, seed, console.note), seed, save_weights)
+        _save(result, partial(weights_of, graph, weights, seed, console.note), seed, save_weights)
     text = arch_source(result.graph)
     if not as_json or out is not None:
         write(str(out) if out is not None else STANDARD, text.encode())
-    _tell(result, proofs, explain, as_json, text)
-    if any(not proof.startswith("proved") and "redesign" not in proof for proof in proofs):
+    _tell(result, [f"{name}: {proof.text()}" for name, proof in proofs], explain, as_json, text)
+    if not all(proof.holds for _, proof in proofs):
         raise typer.Exit(1)
 
 
-def _save(result: Result, old: Mapping[str, np.ndarray], seed: int, path: Path) -> None:
+def _save(result: Result, old: Callable[[], Mapping[str, np.ndarray]], seed: int, path: Path) -> None:
+    from archdsl.compiler import carried
     from archdsl.targets.registry import provenance
-    from archdsl.weights import initial
     from archdsl.weights.checkpoint import write as write_weights
 
-    new = result.plan.apply(old, initial(result.graph, seed))
-    write_weights(path, new, provenance(result.graph))
+    write_weights(path, carried(result, old, seed), provenance(result.graph))
     console.note(f"wrote {path}")
 
 

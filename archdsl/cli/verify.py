@@ -71,8 +71,9 @@ def _two_specs(
     result = None
     if passes:
         chosen = options.chosen_passes(passes, pass_file)
-        lines += proved(one, chosen)
-        equal = all(line.split(": ", 1)[1].startswith("proved") for line in lines)
+        proofs = proved(one, chosen)
+        lines += [f"{name}: {proof.text()}" for name, proof in proofs]
+        equal = all(proof.holds for _, proof in proofs)
         result = rewritten(one, chosen)
     before = result.graph if result is not None else one
     found = align(before, two)

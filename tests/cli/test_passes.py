@@ -1,0 +1,207 @@
+"""`passes`, `rewrite`, `verify`, `lint` and `build --pass` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from archdsl.cli.main import run
+
+SPEC = """
+block Path(mid, out) {
+    conv1: conv(mid, 1x1, bias=false) -> bn1: batchnorm -> relu
+    conv2: conv(mid, 3x3, bias=false) -> bn2: batchnorm -> relu
+    conv3: conv(out, 1x1, bias=false)
+}
+
+block Aggregated(paths) {
+    residual {
+        branches add {
+            repeat paths as g { "path{g}": Path(3, in.c) }
+        }
+        bn3: batchnorm
+    }
+    relu
+}
+
+arch many() {
+    input 6x8x8
+    stem { conv1: conv(8, 3x3, bias=false) -> bn1: batchnorm -> relu }
+    stage "layer1" { repeat 2 { Aggregated(4) } }
+    head { gap -> flatten -> fc: linear(5) }
+}
+"""
+
+GROUPED = """
+block Aggregated() {
+    residual {
+        conv1: conv(12, 1x1, bias=false) -> bn1: batchnorm -> relu
+        conv2: conv(12, 3x3, groups=4, bias=false) -> bn2: batchnorm -> relu
+        conv3: conv(in.c, 1x1, bias=false) -> bn3: batchnorm
+    }
+    relu
+}
+
+arch few() {
+    input 6x8x8
+    stem { conv1: conv(8, 3x3, bias=false) -> bn1: batchnorm -> relu }
+    stage "layer1" { repeat 2 { Aggregated } }
+    head { gap -> flatten -> fc: linear(5) }
+}
+"""
+
+
+@pytest.fixture
+def specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "many.arch").write_text(SPEC)
+    (tmp_path / "few.arch").write_text(GROUPED)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_passes_lists_every_pass_with_its_promise_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["passes", "--json"]) == 0
+    listed = {item["name"]: item for item in json.loads(capsys.readouterr().out)["passes"]}
+    assert listed["multibranch-to-grouped"]["promise"] == "exact"
+    assert listed["fold-batchnorm"]["promise"] == "exact-eval"
+    assert listed["resnet-d"]["promise"] == "redesign"
+    assert all(item["source"] and item["law"] and item["summary"] for item in listed.values())
+
+
+def test_a_rewritten_spec_checks_and_its_weights_come_along(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["build", "many.arch", "-o", "old.safetensors", "--seed", "3"]) == 0
+    line = ["rewrite", "many.arch", "--pass", "multibranch-to-grouped", "-o", "new.arch", "--verify", "--explain"]
+    assert run([*line, "--weights", "old.safetensors", "--save-weights", "new.safetensors"]) == 0
+    told = capsys.readouterr().err
+    assert "multibranch-to-grouped: proved (exact)" in told
+    assert "rewritten layer1.0.path0.conv1" in told
+    assert "layer1.0.conv1.weight = concat(layer1.0.path0.conv1.weight" in told
+    assert run(["check", "new.arch"]) == 0
+    old, new = load_file("old.safetensors"), load_file("new.safetensors")
+    paths = [old[f"layer1.0.path{g}.conv1.weight"] for g in range(4)]
+    assert np.array_equal(new["layer1.0.conv1.weight"], np.concatenate(paths))
+    assert run(["build", "new.arch", "-o", "again.onnx", "--weights", "new.safetensors"]) == 0
+
+
+def test_a_net_and_its_rewritten_form_are_proved_equal(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "many.arch", "few.arch", "--pass", "multibranch-to-grouped"]) == 0
+    assert "the same structure" in capsys.readouterr().out
+    assert run(["verify", "many.arch", "few.arch"]) == 1
+    assert "they part at operation" in capsys.readouterr().out
+
+
+def test_a_checkpoint_matches_a_spec_by_order_and_shape(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["build", "few.arch", "-o", "few.safetensors"]) == 0
+    assert run(["verify", "few.arch", "few.safetensors"]) == 0
+    assert run(["verify", "many.arch", "few.safetensors"]) == 1
+    assert "do not match by order and shape: entry" in capsys.readouterr().out
+
+
+def test_build_takes_passes_and_carries_the_weights(specs: Path) -> None:
+    assert run(["build", "few.arch", "-o", "plain.onnx", "--seed", "1"]) == 0
+    assert run(["build", "few.arch", "-o", "folded.onnx", "--seed", "1", "--pass", "fold-batchnorm"]) == 0
+    onnxruntime = pytest.importorskip("onnxruntime")
+    image = np.random.default_rng(0).standard_normal((2, 6, 8, 8), np.float32)
+    results = []
+    for name in ("plain.onnx", "folded.onnx"):
+        session = onnxruntime.InferenceSession(name, providers=["CPUExecutionProvider"])
+        results.append(session.run(None, {session.get_inputs()[0].name: image})[0])
+    assert np.abs(results[0] - results[1]).max() <= 5e-6 * np.abs(results[0]).max()
+
+
+def test_a_wrong_pass_or_option_is_a_usage_error_with_a_suggestion(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["rewrite", "few.arch", "--pass", "fold-batchnrm"]) == 2
+    assert "did you mean `fold-batchnorm`?" in capsys.readouterr().err
+    assert run(["rewrite", "few.arch", "--pass", "resnet-c,widht=3"]) == 2
+    assert "did you mean `width`?" in capsys.readouterr().err
+    assert run(["rewrite", "few.arch", "--pass", "resnet-c,width=wide"]) == 2
+    assert run(["rewrite", "few.arch"]) == 2
+    assert run(["rewrite", "few.arch", "--pass-file", "missing.py", "--pass", "mine"]) == 2
+
+
+def test_where_limits_a_pass_to_a_part_of_the_net(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rewrite", "few.arch", "--pass", "fold-batchnorm,where=stem", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rewritten"] == 1
+
+
+def test_lint_advises_with_a_source_and_the_pass_that_mends_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["lint", "resnet50", "--json"]) == 0
+    advice = json.loads(capsys.readouterr().out)["advice"]
+    assert [item["path"] for item in advice] == [f"layer{i}.0.downsample.0" for i in (2, 3, 4)]
+    assert all("1812.01187" in item["source"] and "resnet-d" in item["mend"] for item in advice)
+    assert run(["lint", "resnet50d", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["advice"] == []
+
+
+LINTED = """
+arch advised() {{
+    input 8x16x16
+    stem {{ first: conv(8, 3x3) -> relu }}
+    {body}
+    head {{ gap -> flatten -> fc: linear(4) }}
+}}
+"""
+
+NARROW = "a: conv(8, 3x3, groups=8) -> b: conv(4, 1x1, bias=false) -> n: batchnorm -> r: relu"
+VECTOR = 'gmp -> flatten -> n: batchnorm -> b: linear(16) -> relu -> rearrange("c -> c h w", h=1, w=1)'
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "path"),
+    [
+        ("a: conv(8, 1x1, stride=2)", "strided-pointwise", "a"),
+        ("a: conv(8, 1x1) -> b: conv(8, 3x3)", "linear-pair", "b"),
+        ("a: conv(8, 3x3) -> n: batchnorm -> relu", "bias-before-norm", "a"),
+        (VECTOR, "affine-before-linear", "n"),
+        ("residual { a: conv(8, 3x3) -> r: relu }", "relu-ends-body", "r"),
+        (NARROW, "narrow-activation", "r"),
+        ("a: conv(8, 1x1) -> relu -> b: conv(8, 1x1, stride=2)", "late-downsampling", "a"),
+    ],
+)  # fmt: skip
+def test_each_rule_of_lint_finds_its_case(
+    body: str, rule: str, path: str, specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (specs / "advised.arch").write_text(LINTED.format(body=body))
+    assert run(["lint", "advised.arch", "--json"]) == 0
+    advice = json.loads(capsys.readouterr().out)["advice"]
+    assert (rule, path) in [(item["rule"], item["path"]) for item in advice]
+
+
+def test_a_pass_of_ones_own_runs_like_the_bundled_ones(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.py").write_text(
+        '''
+"""Every ReLU becomes a SiLU."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archdsl.ops import Relu, Silu
+from archdsl.passes.edit import Edit
+from archdsl.passes.rule import Keep, Match, Pass, Promise
+
+
+@dataclass(frozen=True)
+class ReluToSilu(Pass):
+    """Every ReLU becomes a SiLU."""
+
+    promise: ClassVar[Promise] = "redesign"
+    law: ClassVar[str] = "smooth"
+    source: ClassVar[str] = "Ramachandran et al. 2017, arXiv:1710.05941"
+
+    def rewrite(self, edit: Edit, relu: Match[Relu]) -> Keep | None:
+        """Swaps one activation."""
+        edit.change(relu.index, Silu())
+        return None
+'''
+    )
+    assert run(["rewrite", "few.arch", "--pass-file", "mine.py", "--pass", "relu-to-silu", "-o", "smooth.arch"]) == 0
+    text = Path("smooth.arch").read_text()
+    assert "silu" in text
+    assert "-> relu" not in text
+    assert run(["check", "smooth.arch"]) == 0
