@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,7 +61,7 @@ def alone(graph: Graph, source: str) -> nn.Module:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-            assert all(name.partition(".")[0] in ("torch", "typing", "collections", "__future__") for name in names)
+            assert all(name.partition(".")[0] in ("torch", *sys.stdlib_module_names) for name in names)
     found: dict[str, Any] = {"__name__": "alone"}
     exec(compile(source, "<alone>", "exec"), found)
     module: nn.Module = found[module_class(graph).__name__]()
