@@ -90,7 +90,7 @@ class Layers:
             raise Found(arguments.MissingArgument(span, target.word, missing))
         if any(_spoilt(bound.value) for bound in values.values()):
             return POISON
-        plain = {name: self._plain(bound.value, bound.span) for name, bound in values.items()}
+        plain = {name: self._plain(_as_word(target, name, bound.value), bound.span) for name, bound in values.items()}
         key = (target, tuple((name, type(value), value) for name, value in sorted(plain.items())))
         made = self._made.get(key)
         if made is None:
@@ -347,6 +347,14 @@ class Layers:
 def plain_arguments(frame: Env) -> tuple[tuple[str, Any], ...]:
     """The parameters of a block as bound, without layers and values."""
     return tuple((name, _data(value)) for name, value in frame.names.items() if _is_data(value))
+
+
+def _as_word(target: type[Described], argument: str, value: Any) -> Any:
+    """A bare operation as the word that an argument takes, where one has its name: `gelu(approximate=tanh)`."""
+    if not isinstance(value, LayerValue) or isinstance(value.target, BlockValue) or value.bound:
+        return value
+    word = value.target.word
+    return Word(word) if word in target.words_of(argument) else value
 
 
 def _spoilt(value: Any) -> bool:

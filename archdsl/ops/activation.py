@@ -181,20 +181,20 @@ class LogSigmoid(Elementwise):
 
 
 class Prelu(Elementwise):
-    """leaky_relu with a learned slope, one for all or (`shared=false`) one a channel (He et al. 2015)."""
+    """leaky_relu with a learned slope, one for all or (`channelwise=true`) one a channel (He et al. 2015)."""
 
     word = "prelu"
 
-    shared: bool = True
+    channelwise: bool = False
     slope: Finite = 0.25
 
     def output(self, x: Shape) -> Shape:
-        if not self.shared:
+        if self.channelwise:
             channels_first(self, x, least=1)
         return x
 
     def tensors(self, *inputs: Shape) -> tuple[Tensor, ...]:
-        sizes = (1,) if self.shared else single(self, inputs).sizes[:1]
+        sizes = single(self, inputs).sizes[:1] if self.channelwise else (1,)
         return (Tensor("weight", sizes, Constant(value=self.slope)),)
 
 

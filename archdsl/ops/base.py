@@ -59,6 +59,11 @@ class Described(BaseModel):
         return tuple(name for name, field in cls.model_fields.items() if field.is_required())
 
     @classmethod
+    def words_of(cls, argument: str) -> frozenset[str]:
+        """The bare words that one argument takes."""
+        return _words_by_field(cls).get(argument, frozenset())
+
+    @classmethod
     def words(cls) -> frozenset[str]:
         """The bare words that some argument takes."""
         return frozenset(word for names in _words_by_field(cls).values() for word in names)

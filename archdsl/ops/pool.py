@@ -55,7 +55,12 @@ class AvgPool(One):
 
     def output(self, x: Shape) -> Shape:
         channels_first(self, x)
-        return _pooled(self, x, self.window(x), self.ceil)
+        window = self.window(x)
+        if len(x.spatial) == 3 and window.symmetric is not None and self.padding != "same_tf":
+            for size, extent in zip(x.spatial, window.extents, strict=True):
+                if size < extent:  # torch's rule, for this operation alone
+                    raise ShapeError(f"a 3-D `avgpool` needs an input as large as its window of {extent}, not {size}")
+        return _pooled(self, x, window, self.ceil)
 
 
 def _pads(padding: object) -> bool:

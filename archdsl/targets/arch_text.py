@@ -8,7 +8,7 @@ from typing import Any
 
 from archdsl.diagnostics import UsageError, quote
 from archdsl.graph.graph import Graph
-from archdsl.ir.program import Node, Value
+from archdsl.ir.program import Node, Output, Value
 from archdsl.limits import DEFAULT
 from archdsl.ops.base import Described, Input, Learned, Op
 from archdsl.source import Source, Span
@@ -90,12 +90,19 @@ class _Flattening:
 
     def _outputs(self) -> Iterator[tree.Output]:
         outputs = self.graph.outputs
-        if len(outputs) == 1 and outputs[0].name == "output" and outputs[0].value == self.current:
+        if outputs == self._implied():
             return
         items = (
             tree.OutputItem(HERE, tree.Ident(HERE, output.name), self._value(output.value, "")) for output in outputs
         )
         yield tree.Output(HERE, tuple(items))
+
+    def _implied(self) -> tuple[Output, ...]:
+        """The outputs of a spec that names none: the last value, then the ends of the side heads."""
+        read = {value.node for node in self.graph.nodes for value in node.inputs}
+        ends = [at for at, node in enumerate(self.graph.nodes) if node.training and at not in read]
+        heads = (Output(self.graph.nodes[at].path.split(".")[0], Value(at), True) for at in ends)
+        return (Output("output", self.current), *heads) if isinstance(self.current, Value) else ()
 
     # ----------------------------------------------------------------- scopes
 
@@ -154,7 +161,10 @@ class _Flattening:
         name = node.path[len(level) + 1 :] if level else node.path
         if isinstance(node.op, Learned):
             self._claim(level, name)
-            arguments = (*_arguments(node.op.init), tree.Argument(HERE, None, _list(node.op.sizes)))
+            arguments = tuple(_arguments(node.op.init))
+            named = any(argument.name is not None for argument in arguments)
+            shape = tree.Argument(HERE, tree.Ident(HERE, "shape") if named else None, _list(node.op.sizes))
+            arguments = (*arguments, shape)
             yield tree.Param(
                 HERE, _label(name), tree.Placed(HERE, tree.Ident(HERE, node.op.init.word), arguments, True)
             )

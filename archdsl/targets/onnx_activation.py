@@ -119,7 +119,7 @@ def _log_sigmoid(place: Place, op: ops.LogSigmoid) -> None:
 
 
 def _prelu(place: Place, op: ops.Prelu) -> None:
-    slope = place.weight("weight") if op.shared else place.weight_over_space("weight", place.shape.rank - 1)
+    slope = place.weight_over_space("weight", place.shape.rank - 1) if op.channelwise else place.weight("weight")
     place.result("PRelu", [place.input, slope])
 
 

@@ -160,7 +160,7 @@ def _lrn(op: ops.LocalResponseNorm, x: Shape) -> Call:
 
 
 def _prelu(op: ops.Prelu, x: Shape) -> Call:
-    count = 1 if op.shared else x.sizes[0]
+    count = x.sizes[0] if op.channelwise else 1
     return Call("nn.PReLU", (keyword("num_parameters", count, 1), keyword("init", op.slope, 0.25)))
 
 

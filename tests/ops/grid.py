@@ -263,7 +263,7 @@ CASES: tuple[Case, ...] = (
     activation("relu6", "ReLU6"),
     activation("leaky_relu", "LeakyReLU", slope=("negative_slope", (0.2, "steep"))),
     activation("prelu", "PReLU", slope=("init", (0.1,))),
-    Case("prelu", lambda x, shared: nn.PReLU(channels(x)), IMAGES, {"shared": (False,)}),
+    Case("prelu", lambda x, channelwise: nn.PReLU(channels(x)), IMAGES, {"channelwise": (True,)}),
     activation("elu", "ELU", alpha=("alpha", (0.5,))),
     activation("selu", "SELU"),
     activation("celu", "CELU", alpha=("alpha", (0.5, 0.0))),

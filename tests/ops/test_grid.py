@@ -82,6 +82,7 @@ def forms(op: Op, inputs: tuple[Shape, ...]) -> Iterator[tuple[str, Any]]:
 
 def same(one: Any, other: Any) -> bool:
     if isinstance(one, torch.Tensor):
+        (other,) = other if isinstance(other, tuple) else (other,)  # a list of one is that one
         return one.shape == other.shape and torch.allclose(one, other, rtol=1e-6, atol=1e-7, equal_nan=True)
     return len(one) == len(other) and all(map(same, one, other))
 

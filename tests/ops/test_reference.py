@@ -9,6 +9,7 @@ import pytest
 from archdsl.ops import INITIALIZERS, OPERATIONS
 from archdsl.ops.reference import meaning, reference
 from archdsl.ops.reference_text import FAMILIES, MEANINGS, PAGES
+from archdsl.syntax.lexer import WORDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -37,3 +38,9 @@ def test_no_meaning_is_left_over() -> None:
     plain = {name for cls in classes for name in cls.model_fields if f"{cls.word}.{name}" not in MEANINGS}
     assert set(MEANINGS) <= read | plain
     assert all(meaning(cls, name) for cls in classes for name in cls.model_fields)
+
+
+def test_no_argument_is_a_word_of_the_language() -> None:
+    """A reserved word is no argument's name, for nobody could write it."""
+    names = {name for cls in (*OPERATIONS.values(), *INITIALIZERS.values()) for name in cls.model_fields}
+    assert not names & WORDS

@@ -311,7 +311,7 @@ PALETTE: tuple[ops.Op, ...] = (
     ops.Relu(),
     ops.Silu(),
     ops.Celu(alpha=0.7),
-    ops.Prelu(shared=False),
+    ops.Prelu(channelwise=True),
     ops.Softplus(beta=2.0),
     ops.Shuffle(groups=2),
     ops.Dropout(),

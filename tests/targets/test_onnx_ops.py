@@ -93,7 +93,7 @@ CASES = [
     *grid(ops.DropoutChannels, [P]),
     *grid(ops.StochasticDepth, [P], {"rate": 0.2}),
     *grid(ops.LeakyRelu, [V, P], {}, {"slope": 0.2}),
-    *grid(ops.Prelu, [V, S, P, Q], {}, {"shared": False}),
+    *grid(ops.Prelu, [V, S, P, Q], {}, {"channelwise": True}),
     *grid(ops.Elu, [V, P], {}, {"alpha": 0.5}),
     *grid(ops.Celu, [V, P], {}, {"alpha": 0.3}, {"alpha": -2.0}),
     *grid(ops.Gelu, [V, P], {}, {"approximate": "tanh"}),

@@ -1,0 +1,76 @@
+"""A graph run node by node in plain torch, in inference and in training: an opinion that no target has part in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from archdsl import ops
+from archdsl.graph.graph import Graph
+from archdsl.ir.program import Node
+from archdsl.ops.base import Input, Learned
+from tests.support import torch_oracle
+
+State = Mapping[str, Tensor]
+
+
+def run(graph: Graph, state: State, inputs: Mapping[str, Tensor], training: bool) -> list[Tensor]:
+    """The outputs that are there in this mode. In training the running statistics in `state` are updated, and what is
+    dropped is drawn from torch's generator in program order."""
+    batch = next(iter(inputs.values())).shape[0]
+    values: dict[tuple[int, int], Tensor] = {}
+    for index, node in enumerate(graph.nodes):
+        if node.training and not training:
+            continue
+        results = _results(graph, node, state, inputs, [values[value] for value in node.inputs], training, batch)
+        for number, result in enumerate(results):
+            assert result.shape == (batch, *node.outputs[number].sizes), (node.path, result.shape, node.outputs)
+            values[index, number] = result
+    return [values[output.value] for output in graph.outputs if training or not output.training]
+
+
+def _results(
+    graph: Graph,
+    node: Node,
+    state: State,
+    inputs: Mapping[str, Tensor],
+    values: list[Tensor],
+    training: bool,
+    batch: int,
+) -> list[Tensor]:
+    op, prefix = node.op, f"{node.path}."
+    if isinstance(op, Input):
+        return [inputs[node.path]]
+    if isinstance(op, Learned):
+        return [state[node.path].expand(batch, *op.sizes)]
+    own = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    if training:
+        result = _in_training(op, values[0], own)
+        if result is not None:
+            return [result]
+    made: Any = torch_oracle.compute(op, values, graph.program.shapes_in(node), own)
+    return list(made) if isinstance(made, (list, tuple)) else [made]
+
+
+def _in_training(op: ops.Op, x: Tensor, own: State) -> Tensor | None:
+    """The result of an operation that does something else in training, `None` for all others."""
+    match op:
+        case ops.BatchNorm(track=True):
+            own["num_batches_tracked"].add_(1)
+            momentum = 1 / int(own["num_batches_tracked"]) if op.momentum is None else op.momentum
+            weight, bias, mean, var = (own.get(name) for name in ("weight", "bias", "running_mean", "running_var"))
+            return F.batch_norm(x, mean, var, weight, bias, True, momentum, op.eps)
+        case ops.Dropout():
+            return F.dropout(x, op.rate)
+        case ops.DropoutChannels():
+            return {3: F.dropout1d, 4: F.dropout2d, 5: F.dropout3d}[x.dim()](x, op.rate)
+        case ops.StochasticDepth():
+            if op.rate == 0:
+                return x
+            kept = x.new_empty(x.shape[0]).bernoulli_(1 - op.rate).div_(1 - op.rate)
+            return x * kept.reshape(-1, *[1] * (x.dim() - 1))
+        case _:
+            return None
