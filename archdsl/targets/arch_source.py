@@ -77,14 +77,19 @@ def _lifted(graph: Graph) -> dict[tuple[str, str], Any]:
 
 
 def _defaults(lifted: dict[tuple[str, str], Any]) -> list[tree.Defaults]:
+    if not lifted:
+        return []
     by_word: dict[str, list[tree.Argument]] = {}
     for (word, field), value in lifted.items():
         from archdsl.targets.arch_source_draft import literal
 
         argument = tree.Argument(HERE, tree.Ident(HERE, field), value_of(literal(word, value)))
         by_word.setdefault(word, []).append(argument)
-    calls = tuple(tree.Placed(HERE, tree.Ident(HERE, word), tuple(args), True) for word, args in by_word.items())
-    return [tree.Defaults(HERE, calls)] if calls else []
+    calls = [tree.Placed(HERE, tree.Ident(HERE, word), tuple(arguments), True) for word, arguments in by_word.items()]
+    together = tree.Defaults(HERE, tuple(calls))
+    if len(print_tree(tree.File(HERE, (together,))).splitlines()) == 1:
+        return [together]
+    return [tree.Defaults(HERE, (call,)) for call in calls]
 
 
 def _inputs(graph: Graph) -> list[tree.Input]:
@@ -105,7 +110,8 @@ def _outputs(outputs: list[tuple[str, tuple[Any, ...]]]) -> list[tree.Output]:
     items = []
     for name, ref in outputs:
         value = _Printer(frozenset()).ref(ref)
-        own = isinstance(value, tree.Name) and value.name == name
+        path = value.name if isinstance(value, tree.Name) else value.plain if isinstance(value, tree.Text) else None
+        own = path is not None and ref[0] in ("label", "name") and path.rpartition(".")[2] == name
         items.append(tree.OutputItem(HERE, None if own else tree.Ident(HERE, name), value))
     return [tree.Output(HERE, tuple(items))]
 

@@ -109,17 +109,21 @@ class Blocks:
         found: list[_Form] = []
         for form in forms:
             for host in found:
-                parts = joined(host.parts, form.parts, len(host.members), len(form.members))
-                if parts is None:
-                    continue
-                members = [*host.members, *form.members]
-                attempt = _Form(parts, members)
-                if self._columns(attempt).awkward <= 1:
-                    host.parts, host.members = parts, members
+                parts = self._join(host, form)
+                if parts is not None:
+                    host.parts, host.members = parts, [*host.members, *form.members]
                     break
             else:
                 found.append(form)
         return found
+
+    def _join(self, host: _Form, form: _Form) -> list[Part] | None:
+        """One text for both, if conditions tell the calls apart, or a single flag does."""
+        for parts in joined(host.parts, form.parts, len(host.members), len(form.members)):
+            columns = self._columns(_Form(parts, [*host.members, *form.members]))
+            if columns.awkward == 0 or (columns.awkward == 1 and columns.partial == 0):
+                return parts
+        return None
 
     def _columns(self, form: _Form) -> Columns:
         facts = Facts([self.instances[index] for index in form.members])

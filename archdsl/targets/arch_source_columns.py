@@ -14,6 +14,7 @@ from archdsl.targets.arch_source_fold import RESERVED
 from archdsl.targets.arch_source_parts import ABSENT, HERE, Hole, Part, exact, is_expression
 
 MOST_FACTOR = 64
+MOST_SUMMED, MOST_TERMS = 5, 9
 Column = list[Any]
 
 
@@ -50,17 +51,21 @@ class Columns:
         self.parameters: list[Found] = []
         self.found: list[Any] = []
         self.awkward = 0
+        self.partial = 0
 
     def fill(self, parts: list[Part]) -> None:
         """Expressions for all holes of these parts, in order: numbers first, then conditions."""
         holes = [hole for part in parts for hole in _holes(part)]
+        inner = [hole.name in ("with", "residual") or ABSENT in hole.value for hole in holes]
+        self._optional = [hole.value for hole, flag in zip(holes, inner, strict=True) if flag]
+        words = iter([each.word for part in parts for each in part.parts() if each.kind in ("if", "residual") and each.holes])
         results: dict[int, Any] = {}
         for at, hole in enumerate(holes):
             if hole.name not in ("with", "residual"):
                 results[at] = self._number(hole)
         for at, hole in enumerate(holes):
             if at not in results:
-                results[at] = self._condition(hole.value, hole.name)
+                results[at] = self._condition(hole.value, hole.name, next(words))
         self.found = [results[at] for at in range(len(holes))]
 
     def ordered(self) -> list[Found]:
@@ -75,18 +80,23 @@ class Columns:
         keys = {exact(value) for value in known}
         if len(keys) == 1:
             given = self.facts.arguments.get(hole.name)
-            if given is not None and len(known) < len(column) and _varied(given) and _same(given, column):
+            plain = exact(known[0]) == exact(hole.default)
+            if given is not None and not plain and len(known) < len(column) and _varied(given) and _same(given, column):
                 return self._use(hole.name)
             return known[0]
-        made = self._derived(column)
+        made = self._derived(column) or self._each(column) or self._sum(column)
         if made is not None:
             return made
+        if len(known) < len(column):
+            self.partial += 1
         return self._parameter(self._name(hole.name), column, hole.default)
 
     def _derived(self, column: Column) -> Any:
         for name, values in self._known():
             if _same(values, column):
                 return self._use(name)
+        if ABSENT in column and (product := self._product(column)) is not None:
+            return product
         for name, values in self._known():
             made = self._ratio(name, values, column)
             if made is not None:
@@ -133,6 +143,34 @@ class Columns:
                 return tree.Binary(HERE, "*", self._use(names[0]), self._use(names[1]))
         return None
 
+    def _each(self, column: Column) -> tree.Expr | None:
+        """A column of lists, each place of which follows from what is known."""
+        lists = [value for value in column if value is not ABSENT]
+        length = len(lists[0]) if isinstance(lists[0], tuple) else 0
+        if length < 2 or not all(isinstance(value, tuple) and len(value) == length for value in lists):
+            return None
+        items = []
+        for at in range(length):
+            cells = [ABSENT if value is ABSENT else value[at] for value in column]
+            if not any(_same(values, cells) for _, values in self._known()):
+                return None
+            items.append(cells)
+        return tree.ListOf(HERE, tuple(self._derived(cells) for cells in items))
+
+    def _sum(self, column: Column) -> tree.Expr | None:
+        """A column as the sum of some arguments."""
+        if self.facts.count < 3 or not all(value is ABSENT or type(value) is int for value in column):
+            return None
+        known = [(name, values) for name, values in self._known() if all(type(value) is int for value in values)]
+        for count in range(2, MOST_SUMMED + 1):
+            for terms in combinations(known[:MOST_TERMS], count):
+                if _same([sum(each) for each in zip(*(values for _, values in terms), strict=True)], column):
+                    made = self._use(terms[0][0])
+                    for name, _ in terms[1:]:
+                        made = tree.Binary(HERE, "+", made, self._use(name))
+                    return made
+        return None
+
     def _parameter(self, name: str, column: Column, default: Any) -> tree.Expr:
         """A new parameter; where a call lacks it, it has the value that is most common."""
         known = [value for value in column if value is not ABSENT]
@@ -158,7 +196,7 @@ class Columns:
 
     # ------------------------------------------------------------- conditions
 
-    def _condition(self, column: Column, name: str) -> tree.Expr:
+    def _condition(self, column: Column, name: str, part: str) -> tree.Expr:
         """Where something is there: told by arguments and channels if that holds in every call, else a parameter."""
         for told, make in self._atoms():
             if _same(told, column):
@@ -170,9 +208,9 @@ class Columns:
                 if _same(both, column):
                     return tree.Binary(HERE, word, left(), right())
         self.awkward += 1
-        free = self._name(name if name != "with" else "extra")
+        free = self._name("sums" if name == "residual" else f"with_{part.lower()}")
         values = [False if value is ABSENT else value for value in column]
-        self._add(free, values, False if False in values else REQUIRED)
+        self._add(free, values, 2 * sum(values) > len(values))
         return tree.Name(HERE, free)
 
     def _atoms(self) -> Iterator[tuple[list[bool], Callable[[], tree.Expr]]]:
@@ -184,16 +222,24 @@ class Columns:
             if all(isinstance(value, bool) for value in values):
                 yield list(values), self._maker(name)
                 yield [not value for value in values], self._negated(name)
-            elif all(type(value) is int or value is None for value in values):
-                for constant in sorted({value for value in values if value in (0, 1, 2, None)}, key=str):
+        whole = [(n, v) for n, v in columns if all(type(value) is int or value is None for value in v)]
+        for name, values in whole:
+            for constant in (1, 0, None):
+                if constant in values:
                     yield [value != constant for value in values], self._comparison(name, "!=", constant)
-                    yield [value == constant for value in values], self._comparison(name, "==", constant)
         yield from self._flows(columns)
+        for name, values in whole:
+            for constant in (0, 1, 2, None):
+                if constant in values:
+                    yield [value == constant for value in values], self._comparison(name, "==", constant)
 
     def _flows(self, columns: list[tuple[str, Column]]) -> Iterator[tuple[list[bool], Callable[[], tree.Expr]]]:
         channels = self.facts.channels
         if channels is None:
             return
+        if len(set(channels)) > 1:
+            for constant in dict.fromkeys(channels):
+                yield [value != constant for value in channels], self._comparison("in.c", "!=", constant)
         for name, values in columns:
             if not all(type(value) is int for value in values):
                 continue

@@ -76,12 +76,12 @@ class Drafting:
         _finish(self.parts, body, graph, self.outputs)
 
     def _single(self) -> frozenset[int]:
-        """Blocks that are called once, without arguments or words of their own: they are written where they stand."""
+        """Blocks that are called once: they are written where they stand."""
         counts = Counter(scope.block for scope in self.graph.scopes[1:] if scope.block)
         return frozenset(
             index
             for index, scope in enumerate(self.graph.scopes)
-            if index and scope.block and counts[scope.block] == 1 and not scope.doc
+            if index and scope.block and counts[scope.block] == 1
         )
 
     def _find_empty(self) -> None:
@@ -274,12 +274,12 @@ class Drafting:
         return min(names, key=lambda name: (name.count("."), len(name)), default=None)
 
     def _relative(self, path: str, body: Body, level: str) -> str | None:
-        """The name of a path as seen from a level, if it is made of plain names and nothing nearer has it."""
+        """The name of a path as seen from a level, if it is more than a number and nothing nearer has it."""
         above = level
         while above != body.root and not path.startswith(f"{above}."):
             above = above.rpartition(".")[0]
         name = path[len(above) + 1 :] if above else path
-        if not all(part.isidentifier() and part.isascii() and part not in WORDS for part in name.split(".")):
+        if not any(char.isalpha() for char in name):
             return None
         inner = level
         while inner != above:
@@ -315,11 +315,11 @@ class Drafting:
             body.shared[node.path].word = node.op.word
             self._made(part, values, body, None)
         else:
-            label = self.places.label(node, level)
+            label = self.places.label(index, level)
             part = Part("op", label, node.op.word, self._holes(node.op))
-            if label is None and node.op.tensors(*self.graph.program.shapes_in(node)):
+            if label is None and self.places.weighted[index]:
                 part.tail = node.path.rpartition(".")[2]
-            self._made(part, values, body, node.path if label else None)
+            self._made(part, values, body, f"{level}.{label}" if level and label else label)
         listed = node.op.word in LISTS
         if listed:
             part.outputs = -len(values)
@@ -481,7 +481,7 @@ class Drafting:
     def _residual(self, item: Group, body: Body, level: str) -> list[Part] | None:
         """`residual { } skip ...`, if the scope ends in the sum of the two."""
         last = item.items[-1]
-        if isinstance(last, Group) or not self._sums(last, body):
+        if isinstance(last, Group) or not self._sums(last, body) or not self.places.free_word(level, "add"):
             return None
         add = self.graph.nodes[last]
         inner, skips = list(item.items[:-1]), []
@@ -547,6 +547,8 @@ class Drafting:
         if isinstance(last, Group):
             return None
         node = self.graph.nodes[last]
+        if not self.places.free_word(level, node.op.word):
+            return None
         if node.op.takes != "list" or node.op.numbered or not self._plain(node, body) or len(node.inputs) < 2:
             return None
         lanes = self._lanes(item.items[:-1], node.inputs)

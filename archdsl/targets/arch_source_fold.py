@@ -17,7 +17,7 @@ from archdsl.targets.arch_source_parts import ABSENT, HERE, Hole, LoopIndex, Par
 PERIODS = 6
 MOST_COLUMNS = 8
 _DIGITS = re.compile(r"(\d+)")
-STRUCTURAL = frozenset({"call", "level", "branch", "repeat", "for", "role", "residual"})
+STRUCTURAL = frozenset({"call", "level", "branch", "repeat", "for", "role", "residual", "branches"})
 UNFIT = frozenset({"shared", "param", "aux", "let"})
 RESERVED = frozenset({*OPERATIONS, *INITIALIZERS, *FUNCTIONS, *WORDS, *METRICS, "in", "here", "block", "arch", "import"})
 
@@ -235,13 +235,14 @@ class _Columns:
         """The literal or variable of a column; `None` for what a table cannot hold."""
         keys = {exact(value) for value in column if value is not ABSENT}
         known = [value for value in column if value is not ABSENT]
-        if len(keys) <= 1:
+        partly = len(known) < len(column)
+        if len(keys) <= 1 and not (known and partly and self._like(column)):
             return _Found(known[0] if known else None)
         if any(is_expression(value) and not isinstance(value, tree.Bool) for value in known):
             return None
-        for own, values in zip(self.names, self.columns, strict=True):
-            if all(b is ABSENT or exact(a) == exact(b) for a, b in zip(values, column, strict=True)):
-                return _Found(tree.Name(HERE, own))
+        like = self._like(column)
+        if like is not None:
+            return _Found(tree.Name(HERE, like))
         for own, values in zip(self.names, self.columns, strict=True):
             factor = _factor(values, column)
             if factor is not None:
@@ -251,6 +252,13 @@ class _Columns:
         self.names.append(self._free(name))
         self.columns.append(column)
         return _Found(tree.Name(HERE, self.names[-1]))
+
+    def _like(self, column: list[Any]) -> str | None:
+        """The variable that has the values of a column, as far as it has any."""
+        for own, values in zip(self.names, self.columns, strict=True):
+            if all(b is ABSENT or exact(a) == exact(b) for a, b in zip(values, column, strict=True)):
+                return own
+        return None
 
     def order(self) -> None:
         """Puts the number of blocks behind the first argument of these."""

@@ -13,93 +13,154 @@ MOST_ELSE = 6  # parts that stand where others stand instead
 INSIDE = frozenset({"residual", "level", "role", "branches", "branch"})
 
 
-def joined(first: list[Part], second: list[Part], count: int, more: int) -> list[Part] | None:
-    """One text for `count` calls of the first and `more` of the second; `None` if they have too little in common."""
+def joined(first: list[Part], second: list[Part], count: int, more: int) -> list[list[Part]]:
+    """One text for `count` calls of the first and `more` of the second, in each way there is, the shortest first: once
+    parts are the same by their labels, once by their positions too."""
     if len(first) > MOST or len(second) > MOST:
-        return None
-    made = _join(first, second, count, more)
-    if made is None:
-        return None
-    conditions = sum(part.kind == "if" for each in made for part in each.parts())
-    return made if conditions <= MOST_IFS else None
+        return []
+    found = [_Joining(count, more, named).join(first, second) for named in (False, True)]
+    fit = [made for made in found if made is not None and _conditions(made) <= MOST_IFS]
+    return sorted(fit, key=lambda made: sum(part.size() for part in made))
 
 
-def _join(first: list[Part], second: list[Part], count: int, more: int) -> list[Part] | None:
-    keys = [[part.key(named=True) for part in body] for body in (first, second)]
-    out: list[Part] = []
-    for word, a, b, c, d in SequenceMatcher(None, *_numbered(keys), autojunk=False).get_opcodes():
-        left, right = first[a:b], second[c:d]
-        if word == "equal":
-            out += [merged(one, other) for one, other in zip(left, right, strict=True)]
-            continue
-        pair = _pair(left, right, count, more)
-        if pair is not None:
-            out += pair
-            continue
-        if any(part.kind in ("shared", "aux") or part.names for part in (*left, *right)):
+def _conditions(parts: list[Part]) -> int:
+    return sum(part.kind == "if" for each in parts for part in each.parts())
+
+
+class _Joining:
+    """Joins two texts; `named` parts are the same only if their positions are, where these are names of weights."""
+
+    def __init__(self, count: int, more: int, named: bool) -> None:
+        self.count, self.more, self.named = count, more, named
+
+    def join(self, first: list[Part], second: list[Part]) -> list[Part] | None:
+        """One text for both, or `None`."""
+        count, more = self.count, self.more
+        keys = [[_optional_of(part).key(self.named) for part in body] for body in (first, second)]
+        out: list[Part] = []
+        for word, a, b, c, d in SequenceMatcher(None, *_numbered(keys), autojunk=False).get_opcodes():
+            left, right = first[a:b], second[c:d]
+            if word == "equal":
+                both = [self._equal(one, other) for one, other in zip(left, right, strict=True)]
+                if any(part is None for part in both):
+                    return None
+                out += [part for part in both if part is not None]
+                continue
+            pair = self._pair(left, right)
+            if pair is not None:
+                out += pair
+                continue
+            if any(part.kind in ("shared", "aux") or part.names for part in (*left, *right)):
+                return None
+            if left and right and sum(part.size() for part in (*left, *right)) > MOST_ELSE:
+                return None
+            out.append(self._condition(left, right, count, more))
+        if not any(part.kind != "if" for part in out) and first and second:
             return None
-        if left and right and sum(part.size() for part in (*left, *right)) > MOST_ELSE:
-            return None
+        return out
+
+    def _equal(self, one: Part, other: Part) -> Part | None:
+        """Two parts of one key; one may stand under a condition."""
+        if (one.kind == "if") == (other.kind == "if"):
+            return merged(one, other) if one.key(self.named) == other.key(self.named) else None
+        return self._optional(one, [other], True) if one.kind == "if" else self._optional(other, [one], False)
+
+    @staticmethod
+    def _condition(left: list[Part], right: list[Part], count: int, more: int) -> Part:
+        """Parts that only some calls have, or that others have instead."""
         present = [True] * count + [False] * more
         bodies = ([_padded(p, 0, more) for p in left], [_padded(p, count, 0) for p in right])
         if not left:
             present, bodies = [not each for each in present], (bodies[1], [])
-        out.append(Part("if", holes=(Hole("with", present),), bodies=bodies))
-    if not any(part.kind != "if" for part in out) and first and second:
+        word = bodies[0][0].word or bodies[0][0].kind
+        return Part("if", word=word, holes=(Hole("with", present),), bodies=bodies)
+
+    def _pair(self, left: list[Part], right: list[Part]) -> list[Part] | None:
+        """Parts in the same place that differ inside, or a residual whose sum one side lacks."""
+        for optional, plain, before in ((left, right, True), (right, left, False)):
+            if len(optional) == 1 and optional[0].kind == "if" and not optional[0].bodies[1]:
+                made = self._optional(optional[0], plain, before)
+                if made is not None:
+                    return [made]
+        if len(left) == len(right):
+            pairs = [self._inside(one, other) for one, other in zip(left, right, strict=True)]
+            return None if any(pair is None for pair in pairs) else [pair for pair in pairs if pair is not None]
+        if len(left) == 1 and left[0].kind == "residual" and not left[0].bodies[1]:
+            return self._residual(left[0], right, True)
+        if len(right) == 1 and right[0].kind == "residual" and not right[0].bodies[1]:
+            return self._residual(right[0], left, False)
         return None
-    return out
 
+    def _optional(self, one: Part, plain: list[Part], before: bool) -> Part | None:
+        """What some calls have, where others always or never have it."""
+        own, others = (self.count, self.more) if before else (self.more, self.count)
+        known = one.holes[0].value
+        body = one.bodies[0]
+        if not plain:
+            made = [_padded(part, 0, others) if before else _padded(part, others, 0) for part in body]
+            there = [False] * others
+        elif [part.key(self.named) for part in body] == [part.key(self.named) for part in plain]:
+            pairs = zip(body, plain, strict=True)
+            made = [merged(a, b) if before else merged(b, a) for a, b in pairs]
+            there = [True] * others
+        else:
+            return None
+        return one.copy((Hole("with", known + there if before else there + known),), (made, []), None)
 
-def _pair(left: list[Part], right: list[Part], count: int, more: int) -> list[Part] | None:
-    """Parts in the same place that differ inside, or a residual whose sum one side lacks."""
-    if len(left) == len(right):
-        pairs = [_inside(one, other, count, more) for one, other in zip(left, right, strict=True)]
-        return None if any(pair is None for pair in pairs) else [pair for pair in pairs if pair is not None]
-    if len(left) == 1 and left[0].kind == "residual" and not left[0].bodies[1]:
-        return _residual(left[0], right, count, more, True)
-    if len(right) == 1 and right[0].kind == "residual" and not right[0].bodies[1]:
-        return _residual(right[0], left, more, count, False)
-    return None
+    def _inside(self, one: Part, other: Part) -> Part | None:
+        for residual, plain, before in ((one, other, True), (other, one, False)):
+            if residual.kind == "residual" and plain.kind != "residual" and not residual.bodies[1]:
+                found = self._residual(residual, [plain], before)
+                return found[0] if found else None
+        if _frame(one, self.named) != _frame(other, self.named) or one.kind not in INSIDE:
+            return None
+        if len(one.holes) != len(other.holes):
+            return self._mixed(one, other)
+        bodies = self._bodies(one, other)
+        holes = tuple(a.filled(a.value + b.value) for a, b in zip(one.holes, other.holes, strict=True))
+        return None if bodies is None else one.copy(holes, bodies, one.label if one.label == other.label else one.name)
 
+    def _bodies(self, one: Part, other: Part) -> tuple[list[Part], ...] | None:
+        bodies = []
+        for mine, its in zip(one.bodies, other.bodies, strict=True):
+            body = self.join(mine, its)
+            if body is None:
+                return None
+            bodies.append(body)
+        return tuple(bodies)
 
-def _inside(one: Part, other: Part, count: int, more: int) -> Part | None:
-    if one.kind == "if" and other.kind != "if":
-        return None
-    if one.kind == "residual" and other.kind != "residual" and not one.bodies[1]:
-        found = _residual(one, [other], count, more, True)
-        return found[0] if found else None
-    alike = (one.kind, one.name, one.word, one.role, one.names, one.reads, one.height) == (
-        other.kind,
-        other.name,
-        other.word,
-        other.role,
-        other.names,
-        other.reads,
-        other.height,
-    )
-    if not alike or one.kind not in INSIDE or len(one.holes) != len(other.holes):
-        return None
-    bodies = []
-    for mine, its in zip(one.bodies, other.bodies, strict=True):
-        body = _join(mine, its, count, more)
+    def _mixed(self, one: Part, other: Part) -> Part | None:
+        """Two residuals, one of which not all calls have."""
+        bodies = self._bodies(one, other) if one.kind == "residual" else None
+        if bodies is None:
+            return None
+        columns = [
+            part.holes[0].value if part.holes else [True] * count for part, count in ((one, self.count), (other, self.more))
+        ]
+        return one.copy((Hole("residual", columns[0] + columns[1]),), bodies, one.label)
+
+    def _residual(self, residual: Part, plain: list[Part], before: bool) -> list[Part] | None:
+        """`residual if`: the body of a residual whose sum the others do not have."""
+        if residual.names:
+            return None
+        own, others = (self.count, self.more) if before else (self.more, self.count)
+        known = residual.holes[0].value if residual.holes else [True] * own
+        body = self.join(residual.bodies[0], plain) if before else self.join(plain, residual.bodies[0])
         if body is None:
             return None
-        bodies.append(body)
-    holes = tuple(a.filled(a.value + b.value) for a, b in zip(one.holes, other.holes, strict=True))
-    return one.copy(holes, tuple(bodies), one.label)
+        condition = known + [False] * others if before else [False] * others + known
+        return [residual.copy((Hole("residual", condition),), (body, []), residual.label)]
 
 
-def _residual(residual: Part, plain: list[Part], own: int, others: int, before: bool) -> list[Part] | None:
-    """`residual if`: the body of a residual whose sum the others do not have."""
-    if residual.holes or residual.names:
-        return None
-    counts = (own, others) if before else (others, own)
-    body = _join(residual.bodies[0], plain, *counts) if before else _join(plain, residual.bodies[0], *counts)
-    if body is None:
-        return None
-    condition = [before] * counts[0] + [not before] * counts[1]
-    made = residual.copy((Hole("residual", condition),), (body, []), residual.label)
-    return [made]
+def _optional_of(part: Part) -> Part:
+    """What stands alone under a condition, else the part itself."""
+    alone = part.kind == "if" and not part.bodies[1] and len(part.bodies[0]) == 1
+    return part.bodies[0][0] if alone else part
+
+
+def _frame(part: Part, named: bool) -> tuple[Any, ...]:
+    """What two parts have in common whose bodies can be joined."""
+    return (part.kind, part.name if named else part.label, part.word, part.role, part.names, part.reads, part.height)
 
 
 def merged(one: Part, other: Part) -> Part:

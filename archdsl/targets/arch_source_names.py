@@ -13,61 +13,81 @@ _WORDED = re.compile(r"([a-z_]+?)(_\d+)?\Z")
 class Places:
     """The positions and words of every level, counted as the elaborator counts them.
 
-    A layer without weights keeps its path where position or label give it; one that stood at a position of its own is
-    named by where it stands now, as long as no other layer has that path.
+    A layer without weights keeps the name that its author gave it; one that stood at a position is named by where it
+    stands now, as long as no other layer needs that path.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.weighted = [bool(node.op.tensors(*graph.program.shapes_in(node))) for node in graph.nodes]
+        self.reserved = {scope.path for scope in graph.scopes if scope.opens}
         self.known = {scope.path for scope in graph.scopes}
-        for node in graph.nodes:
-            path = node.path
-            while path and path not in self.known:
-                self.known.add(path)
-                path = path.rpartition(".")[0]
+        for node, weighted in zip(graph.nodes, self.weighted, strict=True):
+            self._reserve(node.path if weighted or not self._loose(node) else node.path.rpartition(".")[0])
+            self.known.add(node.path)
+        self.known |= self.reserved
+        self.used: set[str] = set()
         self.counts: dict[str, int] = {}
         self.words: dict[str, int] = {"input": len(graph.inputs)}
         self.levels: set[str] = {""}
 
-    def label(self, node: Node, level: str) -> str | None:
-        """The label of a layer in a level, `None` where it needs none."""
-        weights = bool(node.op.tensors(*self.graph.program.shapes_in(node)))
+    def _reserve(self, path: str) -> None:
+        while path and path not in self.reserved:
+            self.reserved.add(path)
+            path = path.rpartition(".")[0]
+
+    @staticmethod
+    def _loose(node: Node) -> bool:
+        """True if the name of a layer says only where it stood, or what it is."""
         tail = node.path.rpartition(".")[2]
         if node.op.numbered:
+            return tail.isdigit()
+        match = _WORDED.match(tail)
+        return match is not None and match[1] == node.op.word
+
+    def label(self, index: int, level: str) -> str | None:
+        """The label of a layer in a level, `None` where it needs none."""
+        node = self.graph.nodes[index]
+        if node.op.numbered:
             auto = _join(level, str(self.counts.get(level, 0)))
-            free = not weights and tail.isdigit() and auto not in self.known
-            if node.path == auto or free:
-                self.counts[level] = self.counts.get(level, 0) + 1
-                return None
         else:
-            count = self.words.get(_join(level, node.op.word), 0) + 1
-            auto = _join(level, node.op.word if count == 1 else f"{node.op.word}_{count}")
-            match = _WORDED.match(tail)
-            free = match is not None and match[1] == node.op.word and auto not in self.known
-            if node.path == auto or free:
-                self.words[_join(level, node.op.word)] = count
-                return None
-        return self.claim(node.path, level)
+            auto = self._worded(level, node.op.word)
+        free = self._loose(node) and not self.weighted[index] and auto not in self.reserved and auto not in self.used
+        if node.path == auto or free:
+            self.used.add(auto)
+            if node.op.numbered:
+                self.counts[level] = self.counts.get(level, 0) + 1
+            else:
+                self.word(level, node.op.word)
+            return None
+        path = node.path
+        if self._loose(node) and not self.weighted[index]:
+            number = 0
+            while path in self.used or path in self.reserved:
+                number += 1
+                path = _join(level, f"{node.op.word}{number}")
+        self.used.add(path)
+        return self.claim(path, level)
 
     def word(self, level: str, word: str) -> None:
-        """Counts a merge that a residual or branches make."""
+        """Counts a merge without a label."""
         base = _join(level, word)
         self.words[base] = self.words.get(base, 0) + 1
 
     def free_word(self, level: str, word: str) -> bool:
-        """True if a merge without a label would get a path that no other layer has."""
+        """True if a merge without a label would get a path that no other layer needs."""
+        return self._worded(level, word) not in self.reserved
+
+    def _worded(self, level: str, word: str) -> str:
         count = self.words.get(_join(level, word), 0) + 1
-        path = _join(level, word if count == 1 else f"{word}_{count}")
-        owners = [node for node in self.graph.nodes if node.path == path] if path in self.known else []
-        return all(not node.op.numbered for node in owners)
+        return _join(level, word if count == 1 else f"{word}_{count}")
 
     def call(self, path: str, level: str) -> str | None:
         """The label of a block's call that opens a level, `None` where its position is its name."""
+        self.levels.add(path)
         if path == _join(level, str(self.counts.get(level, 0))):
             self.counts[level] = self.counts.get(level, 0) + 1
-            self.levels.add(path)
             return None
-        self.levels.add(path)
         return self.claim(path, level)
 
     def claim(self, path: str, level: str) -> str:

@@ -74,7 +74,7 @@ class Part:
         is the name of weights counts as a label."""
         return (
             self.kind,
-            self.name if named else (self.label, self.tail),
+            self.name if named else self.label,
             self.word,
             self.role,
             tuple((hole.name, exact(hole.default)) for hole in self.holes),

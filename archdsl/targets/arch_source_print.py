@@ -43,7 +43,7 @@ class _Printer:
                 self._flush(line, out, depth)
                 out.append(self.statement(part, depth))
                 continue
-            if line and not (short and _brief(parts)) and not _joins(line[-1], part):
+            if line and not (short and _brief(parts)) and not _joins(line, part):
                 self._flush(line, out, depth)
             line.append(part)
             if part.names:
@@ -66,7 +66,9 @@ class _Printer:
         match part.kind:
             case "param":
                 *init, shape = part.holes
-                arguments = (*_arguments(init), tree.Argument(HERE, None, _listed(shape.value)))
+                given = tuple(_arguments(init))
+                name_of = tree.Ident(HERE, "shape") if any(each.name is not None for each in given) else None
+                arguments = (*given, tree.Argument(HERE, name_of, _listed(shape.value)))
                 name = tree.Ident(HERE, part.word)
                 return tree.Param(HERE, self.label(part.label), tree.Placed(HERE, name, arguments, True))
             case "shared":
@@ -221,8 +223,7 @@ class _Printer:
 
     def placed(self, part: Part) -> tree.Placed:
         arguments = tuple(_arguments(part.holes, POSITIONS if part.word not in OPERATIONS else 0))
-        called = bool(arguments) or (part.kind in ("call", "shared") and part.word not in OPERATIONS)
-        return tree.Placed(HERE, tree.Ident(HERE, part.word), arguments, called)
+        return tree.Placed(HERE, tree.Ident(HERE, part.word), arguments, bool(arguments))
 
     def _label(self, label: Label) -> tree.Label | None:
         return None if label is None else self.label(label)
@@ -246,8 +247,9 @@ class _Printer:
         return tree.Text(HERE, tuple(pieces))
 
 
-def _joins(before: Part, part: Part) -> bool:
-    """True if a part goes on the line of the one before it."""
+def _joins(line: list[Part], part: Part) -> bool:
+    """True if a part goes on the line of those before it."""
+    before = line[-1]
     if before.kind == "from":
         return True
     if part.kind != "op":
@@ -256,7 +258,7 @@ def _joins(before: Part, part: Part) -> bool:
         return False
     cls = OPERATIONS.get(part.word)
     follows = part.word in _FOLLOWS or (cls is not None and cls.elementwise)
-    return follows or before.word in _HEADS
+    return follows or (before.word in _HEADS and len(line) < SHORT)
 
 
 def _brief(parts: Sequence[Part]) -> bool:
