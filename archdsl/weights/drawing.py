@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from numpy.random import SFC64, Generator, SeedSequence
 from archdsl.diagnostics import UsageError
 from archdsl.graph.graph import Graph
 from archdsl.ops import init as inits
-from archdsl.ops.base import Init
+from archdsl.ops.base import Init, Tensor
 from archdsl.weights.distributions import fill
 
 BLOCK = 1 << 18  # numbers that one generator draws
@@ -44,12 +44,17 @@ def initial(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     Distributions are those of each tensor's `init`, with fans as PyTorch counts them; the same seed, key, sizes and
     distribution give the same numbers, on one platform with the same numpy. Raises `UsageError` for a negative seed.
     """
+    return drawn(((key, tensor) for key, _, tensor in graph.state()), seed)
+
+
+def drawn(tensors: Iterable[tuple[str, Tensor]], seed: int) -> dict[str, np.ndarray]:
+    """The same for tensors by key that are not all of a graph. Raises `UsageError` for a negative seed."""
     if seed < 0:
         raise UsageError(f"a seed is a whole number from 0 on, not {seed}")
     arrays: dict[str, np.ndarray] = {}
     jobs: list[_Job] = []
     derived: list[tuple[str, inits.NormOf]] = []
-    for key, _, tensor in graph.state():
+    for key, tensor in tensors:
         arrays[key] = array = np.empty(tensor.sizes, tensor.dtype)
         constant = _constant(tensor.init)
         if constant is not None:
