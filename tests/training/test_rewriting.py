@@ -47,7 +47,7 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "adamw": lambda p: torch.optim.AdamW(p, 1e-2),
     "rmsprop": lambda p: torch.optim.RMSprop(p, 1e-2, momentum=0.5, centered=True),
     "adagrad": lambda p: torch.optim.Adagrad(p, 1e-2),
-    "nadam": lambda p: torch.optim.NAdam(p, 1e-2),
+    "adamax": lambda p: torch.optim.Adamax(p, 1e-2),
 }
 
 
