@@ -179,11 +179,9 @@ def paired_by_shape(ours: nn.Module, theirs: nn.Module) -> State:
 
 
 def _squeezed(value: Tensor) -> tuple[int, ...]:
-    """The shape without trailing ones, so that a 1x1 convolution's weight may be a linear map's."""
-    sizes = list(value.shape)
-    while len(sizes) > 1 and sizes[-1] == 1:
-        sizes.pop()
-    return tuple(sizes)
+    """The first size and the product of the others, if that is not 1: a convolution over a whole map may be a linear
+    map, and numbers by channel may have axes for space."""
+    return (value.shape[0], value[0].numel()) if value.dim() and value[0].numel() > 1 else tuple(value.shape[:1])
 
 
 def same_distribution(ours: Tensor, theirs: Tensor) -> str | None:
