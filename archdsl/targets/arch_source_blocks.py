@@ -76,17 +76,10 @@ class Blocks:
 
     def _rank(self, rank: dict[str, list[int]]) -> None:
         for name, members in rank.items():
-            forms: dict[Any, _Form] = {}
-            for index in members:
-                parts = self.body(self.instances[index].parts)
-                key = tuple(part.key() for part in parts)
-                form = forms.get(key)
-                if form is None:
-                    forms[key] = _Form([_columns(part) for part in parts], [index])
-                else:
-                    _append(form.parts, parts)
-                    form.members.append(index)
-            for form in self._joined(list(forms.values())):
+            bodies = {index: [self._known(part) for part in self.instances[index].parts] for index in members}
+            plain = _forms(bodies)
+            folded = _forms({index: fold(parts, self.reserved) for index, parts in bodies.items()})
+            for form in self._joined(folded if len(folded) < len(plain) else plain):
                 self._write(name, form)
 
     def body(self, parts: list[Part]) -> list[Part]:
@@ -136,7 +129,7 @@ class Blocks:
     def _write(self, name: str, form: _Form) -> None:
         columns = self._columns(form)
         values = iter(columns.found)
-        parts = [filled(part, values) for part in form.parts]
+        parts = fold([filled(part, values) for part in form.parts], self.reserved | {p.name for p in columns.parameters})
         parameters = [Parameter(p.name, p.default, tuple(p.values)) for p in columns.ordered()]
         doc = self.instances[form.members[0]].doc if name not in self.taken else ""
         text = BlockText(self._free(name), parameters, parts, form.members, doc)
@@ -152,6 +145,20 @@ class Blocks:
             found = f"{base}{number}"
         self.taken.add(found)
         return found
+
+
+def _forms(bodies: dict[int, list[Part]]) -> list[_Form]:
+    """Bodies of one text together."""
+    forms: dict[Any, _Form] = {}
+    for index, parts in bodies.items():
+        key = tuple(part.key() for part in parts)
+        form = forms.get(key)
+        if form is None:
+            forms[key] = _Form([_columns(part) for part in parts], [index])
+        else:
+            _append(form.parts, parts)
+            form.members.append(index)
+    return list(forms.values())
 
 
 def _heights(holders: dict[str, set[str]], heights: dict[str, int]) -> bool:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from archdsl.ops import WORDS
 from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.targets.arch_source_draft import Instance
 from archdsl.targets.arch_source_fold import RESERVED
-from archdsl.targets.arch_source_parts import ABSENT, HERE, Hole, Part, exact, is_expression
+from archdsl.targets.arch_source_parts import ABSENT, HERE, Hole, Part, exact
 
 MOST_FACTOR = 64
 MOST_SUMMED, MOST_TERMS = 5, 9
@@ -36,10 +37,15 @@ class Facts:
         first = instances[0].arguments
         shared = [name for name in first if all(name in each.arguments for each in instances)]
         self.arguments: dict[str, Column] = {
-            name: [each.arguments[name] for each in instances] for name in shared if name not in RESERVED
+            name: [_worded(each.arguments[name]) for each in instances] for name in shared if name not in RESERVED
         }
         channels = [each.channels for each in instances]
         self.channels: Column | None = None if any(value is None for value in channels) else list(channels)
+
+
+def _worded(value: Any) -> Any:
+    """An argument as a hole holds it: a bare word as a name."""
+    return tree.Name(HERE, value) if isinstance(value, str) and value in WORDS else value
 
 
 class Columns:
@@ -149,13 +155,18 @@ class Columns:
         length = len(lists[0]) if isinstance(lists[0], tuple) else 0
         if length < 2 or not all(isinstance(value, tuple) and len(value) == length for value in lists):
             return None
-        items = []
-        for at in range(length):
-            cells = [ABSENT if value is ABSENT else value[at] for value in column]
-            if not any(_same(values, cells) for _, values in self._known()):
+        items = [[ABSENT if value is ABSENT else value[at] for value in column] for at in range(length)]
+        plain = [all(isinstance(cell, int) or cell is ABSENT for cell in cells) and not _varied(cells) for cells in items]
+        for cells, constant in zip(items, plain, strict=True):
+            if not constant and not any(_same(values, cells) for _, values in self._known()):
                 return None
-            items.append(cells)
-        return tree.ListOf(HERE, tuple(self._derived(cells) for cells in items))
+        return tree.ListOf(
+            HERE,
+            tuple(
+                _whole(_common(cells)[0]) if constant else self._derived(cells)
+                for cells, constant in zip(items, plain, strict=True)
+            ),
+        )
 
     def _sum(self, column: Column) -> tree.Expr | None:
         """A column as the sum of some arguments."""
@@ -173,10 +184,9 @@ class Columns:
 
     def _parameter(self, name: str, column: Column, default: Any) -> tree.Expr:
         """A new parameter; where a call lacks it, it has the value that is most common."""
-        known = [value for value in column if value is not ABSENT]
-        common = max(known, key=lambda value: sum(exact(other) == exact(value) for other in known))
+        common = _common(column)[0]
         values = [common if value is ABSENT else value for value in column]
-        given = default is not REQUIRED and not is_expression(default) and any(exact(v) == exact(default) for v in values)
+        given = default is not REQUIRED and any(exact(v) == exact(default) for v in values)
         self._add(name, values, default if given else _default(values))
         return tree.Name(HERE, name)
 
@@ -281,15 +291,27 @@ def _same(values: Sequence[Any], column: Sequence[Any]) -> bool:
 
 
 def _varied(values: Column) -> bool:
-    return len(set(map(exact, values))) > 1
+    return len({exact(value) for value in values if value is not ABSENT}) > 1
 
 
 def _default(values: Column) -> Any:
-    """The default of a parameter: what switches it off or leaves it alone, if most calls want that."""
-    for plain in (1, False, None):
-        if 2 * sum(exact(value) == exact(plain) for value in values) >= len(values):
-            return plain
-    return REQUIRED
+    """The default of a parameter: what switches it off or leaves it alone, or a word, if most calls want that."""
+    value, count = _common(values)
+    plain = isinstance(value, tree.Name) or any(exact(value) == exact(each) for each in (1, False, None))
+    return value if plain and 2 * count >= len(values) else REQUIRED
+
+
+def _common(values: Column) -> tuple[Any, int]:
+    """The most common value, the first of several, and how often it is there."""
+    counts: dict[Any, int] = {}
+    first: dict[Any, Any] = {}
+    for value in values:
+        if value is not ABSENT:
+            key = exact(value)
+            counts[key] = counts.get(key, 0) + 1
+            first.setdefault(key, value)
+    best = max(counts, key=lambda key: counts[key])
+    return first[best], counts[best]
 
 
 def _whole(value: int) -> tree.Number:

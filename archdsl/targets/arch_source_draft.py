@@ -570,7 +570,7 @@ class Drafting:
         return [*before, part]
 
     def _branch(self, lane: list[int | Group], value: Value, body: Body, level: str) -> Part:
-        skip = bool(lane) and not body.skip and all(self._all(each, "skip") for each in lane)
+        skip = not body.skip and (value == body.here if not lane else all(self._all(each, "skip") for each in lane))
         outer, body.skip = body.skip, body.skip or skip
         parts: list[Part] = []
         for each in lane:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archdsl.elaborate.environment import METRICS
@@ -115,27 +115,54 @@ class _Form:
 def _bare(part: Part, numbers: list[int]) -> tuple[Any, ...]:
     """The key of a part whose labels have no digits; these are collected in order."""
     label: Any = part.label
-    if isinstance(label, str):
-        pieces = _DIGITS.split(label)
-        numbers += [int(piece) for piece in pieces[1::2]]
-        label = tuple(pieces[::2]) if all(str(int(piece)) == piece for piece in pieces[1::2]) else ("=", label)
-        if label[0] == "=":
-            del numbers[len(numbers) - len(pieces[1::2]) :]
+    if label is not None:
+        label = tuple(_without_numbers(piece, numbers) for piece in ((label,) if isinstance(label, str) else label))
     bodies = tuple(tuple(_bare(inner, numbers) for inner in body) for body in part.bodies)
     holes = tuple((hole.name, exact(hole.default)) for hole in part.holes)
     rest = (part.reads, part.many, part.names, part.height, part.variables)  # positions count by themselves
     return (part.kind, label, part.word, part.role, holes, rest, bodies)
 
 
+def _without_numbers(piece: Any, numbers: list[int]) -> Any:
+    """A text of a label without its numbers, which are collected; one with leading zeros stays."""
+    if not isinstance(piece, str):
+        return piece
+    pieces = _DIGITS.split(piece)
+    if not all(str(int(each)) == each for each in pieces[1::2]):
+        return ("=", piece)
+    numbers += [int(each) for each in pieces[1::2]]
+    return tuple(pieces[::2])
+
+
+def _numbered(piece: Any, numbers: Iterator[Any]) -> list[Any]:
+    """A text of a label with its numbers taken from others; an index stands alone."""
+    if not isinstance(piece, str):
+        return [piece]
+    pieces: list[Any] = list(_DIGITS.split(piece))
+    if all(str(int(each)) == each for each in pieces[1::2]):
+        given = [next(numbers) for _ in pieces[1::2]]
+        pieces[1::2] = [str(each) if isinstance(each, int) else each for each in given]
+    return pieces
+
+
+def _merged(pieces: list[Any]) -> list[Any]:
+    """The pieces of a label with texts in a row as one."""
+    out: list[Any] = []
+    for piece in pieces:
+        if isinstance(piece, str) and out and isinstance(out[-1], str):
+            out[-1] += piece
+        elif piece != "" or len(pieces) == 1:
+            out.append(piece)
+    return out
+
+
 def _relabelled(part: Part, numbers: Iterator[Any]) -> Part:
     """The same part with other numbers in its labels, taken in order; an index makes a template."""
     label = part.label
-    if isinstance(label, str):
-        pieces: list[Any] = list(_DIGITS.split(label))
-        if all(str(int(piece)) == piece for piece in pieces[1::2]):
-            pieces[1::2] = [next(numbers) for _ in pieces[1::2]]
-            plain = all(isinstance(piece, str | int) for piece in pieces)
-            label = "".join(map(str, pieces)) if plain else tuple(piece for piece in pieces if piece != "")
+    if label is not None:
+        pieces = [each for piece in ((label,) if isinstance(label, str) else label) for each in _numbered(piece, numbers)]
+        merged = _merged(pieces)
+        label = merged[0] if len(merged) == 1 and isinstance(merged[0], str) else tuple(merged)
     bodies = tuple([_relabelled(inner, numbers) for inner in body] for body in part.bodies)
     return part.copy(part.holes, bodies, label)
 
@@ -304,11 +331,11 @@ def _stacked(part: Part) -> Part:
             depth, *rest = last.holes
             known = rest[: len(call.holes)]
             again = [Hole(f"next_{hole.name}", hole.value) for hole in call.holes]
-            body[-1] = last.copy((depth.filled(depth.value + count), *known, *again), (), None)
+            body[-1] = last.copy((depth.filled(depth.value + count), *known, *again), (), last.label)
         else:
             nexts = [Hole(f"next_{hole.name}", hole.value if count > 1 else ABSENT) for hole in call.holes]
             holes = (Hole("blocks", count), *call.holes, *nexts)
-            body.append(Part("stack", word=call.word, holes=holes, height=1))
+            body.append(Part("stack", _counted(call.label), call.word, holes, height=1))
     return part.copy(part.holes, (body,), part.label)
 
 
@@ -318,8 +345,19 @@ def _calls(item: Part) -> tuple[Part | None, int]:
         call, count = _calls(item.bodies[0][0])
         known = item.holes[0].value
         return (call, count * known) if call is not None and count == 1 and type(known) is int else (None, 0)
-    fits = item.kind == "call" and item.label is None and item.role is None and not item.names
-    return (item, 1) if fits else (None, 0)
+    fits = item.kind == "call" and item.role is None and not item.names
+    return (item, 1) if fits and (item.label is None or _counted(item.label) is not None) else (None, 0)
+
+
+def _counted(label: Any) -> tuple[Any, ...] | None:
+    """A label that ends in a number, or in the index of a loop, as the label of a loop that starts there."""
+    if isinstance(label, str):
+        base = label.rstrip("0123456789")
+        digits = label[len(base) :]
+        return (base, LoopIndex(1, int(digits))) if digits and str(int(digits)) == digits else None
+    if isinstance(label, tuple) and isinstance(label[-1], LoopIndex) and label[-1].height == 1:
+        return label if all(isinstance(piece, str) for piece in label[:-1]) else None
+    return None
 
 
 def _continues(stack: Part, call: Part) -> bool:
@@ -327,11 +365,16 @@ def _continues(stack: Part, call: Part) -> bool:
     if stack.word != call.word:
         return False
     count, half = stack.holes[0].value, len(call.holes)
+    if stack.label is not None or call.label is not None:
+        following = _counted(call.label)
+        if stack.label is None or following is None or following[:-1] != tuple(stack.label[:-1]):
+            return False
+        if following[-1].start != stack.label[-1].start + count:
+            return False
     nexts = stack.holes[1 + half :]
     if len(nexts) != half:
         return False
     return count == 1 or all(exact(a.value) == exact(b.value) for a, b in zip(nexts, call.holes, strict=True))
 
 
-Fill = Callable[[Any], Any]
 __all__ = ["REQUIRED", "RESERVED", "fold"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
+from collections.abc import Iterator
 from typing import Any
 
-from archdsl.targets.arch_source_parts import ABSENT, Hole, Part, filled
+from archdsl.targets.arch_source_parts import ABSENT, Hole, Part, exact, filled
 
-MOST = 200  # parts of a body that are compared
+MOST = 60  # parts of a body that are compared
 MOST_IFS = 4
 MOST_ELSE = 6  # parts that stand where others stand instead
 INSIDE = frozenset({"residual", "level", "role", "branches", "branch"})
@@ -38,9 +38,9 @@ class _Joining:
         count, more = self.count, self.more
         keys = [[_optional_of(part).key(self.named) for part in body] for body in (first, second)]
         out: list[Part] = []
-        for word, a, b, c, d in SequenceMatcher(None, *_numbered(keys), autojunk=False).get_opcodes():
+        for same, a, b, c, d in aligned(first, second, *_numbered(keys)):
             left, right = first[a:b], second[c:d]
-            if word == "equal":
+            if same:
                 both = [self._equal(one, other) for one, other in zip(left, right, strict=True)]
                 if any(part is None for part in both):
                     return None
@@ -150,6 +150,54 @@ class _Joining:
             return None
         condition = known + [False] * others if before else [False] * others + known
         return [residual.copy((Hole("residual", condition),), (body, []), residual.label)]
+
+
+Piece = tuple[bool, int, int, int, int]
+
+
+def aligned(first: list[Part], second: list[Part], keys: list[int], others: list[int]) -> Iterator[Piece]:
+    """`(same, a, b, c, d)` in order: `first[a:b]` stands where `second[c:d]` does, part by part if it is the same. As
+    many parts as can be are, and of these the ones that are most alike in their numbers."""
+    start = 0
+    while start < min(len(keys), len(others)) and keys[start] == others[start] and keys.count(keys[start]) == 1:
+        start += 1
+    pairs = [(at, at) for at in range(start)] + _best(first, second, keys, others, start)
+    a = c = 0
+    for one, other in [*pairs, (len(first), len(second))]:
+        if a < one or c < other:
+            yield False, a, one, c, other
+        if one < len(first):
+            yield True, one, one + 1, other, other + 1
+        a, c = one + 1, other + 1
+
+
+def _best(first: list[Part], second: list[Part], keys: list[int], others: list[int], start: int) -> list[tuple[int, int]]:
+    """The pairs of the best alignment behind `start`."""
+    rows, columns = len(keys), len(others)
+    score = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+    for a in range(rows - 1, start - 1, -1):
+        for c in range(columns - 1, start - 1, -1):
+            best = max(score[a + 1][c], score[a][c + 1])
+            if keys[a] == others[c]:
+                best = max(best, score[a + 1][c + 1] + 1 + _alike(first[a], second[c]))
+            score[a][c] = best
+    pairs, a, c = list[tuple[int, int]](), start, start
+    while a < rows and c < columns:
+        if keys[a] == others[c] and score[a][c] == score[a + 1][c + 1] + 1 + _alike(first[a], second[c]):
+            pairs.append((a, c))
+            a, c = a + 1, c + 1
+        elif score[a][c] == score[a + 1][c]:
+            a += 1
+        else:
+            c += 1
+    return pairs
+
+
+def _alike(one: Part, other: Part) -> float:
+    """How many numbers of two parts are the same in some calls: below 0.1 for all of them."""
+    pairs = list(zip(_optional_of(one).values(), _optional_of(other).values(), strict=True))
+    same = sum(bool({exact(v) for v in a} & {exact(v) for v in b}) for a, b in pairs)
+    return 0.1 * same / (len(pairs) + 1)
 
 
 def _optional_of(part: Part) -> Part:

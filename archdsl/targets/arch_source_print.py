@@ -142,11 +142,15 @@ class _Printer:
                 start = tree.Binary(HERE, "==", tree.Name(HERE, name), tree.Number(HERE, 0, "0"))
                 split = tree.Conditional(HERE, value_of(first.value), start, value_of(after.value))
                 holes.append(first.filled(split))
-        layer = tree.Layer(HERE, None, self.placed(Part("call", word=part.word, holes=tuple(holes))))
+        self.loops[part.height] = name
+        label = part.label
+        if count.value == 1 and label is not None:
+            label = (*label[:-1], str(label[-1].start))
+        layer = tree.Layer(HERE, self._label(label), self.placed(Part("call", word=part.word, holes=tuple(holes))))
         chain = tree.Chain(HERE, (layer,))
         if count.value == 1:
             return chain
-        index = None if same else tree.Ident(HERE, name)
+        index = None if same and label is None else tree.Ident(HERE, name)
         return tree.Repeat(HERE, value_of(count.value), index, tree.Body(HERE, (chain,)))
 
     # ------------------------------------------------------------------ links
@@ -192,7 +196,7 @@ class _Printer:
         if part.kind != "branch":
             return self.statement(part, depth)
         (parts,) = part.bodies
-        if part.role == "skip":
+        if part.role == "skip" and parts:
             return tree.Chain(HERE, (tree.Role(HERE, "skip", self.target(parts, depth)),))
         if not parts:
             return tree.Chain(HERE, (tree.From(HERE, tree.Name(HERE, "here")),))
@@ -234,6 +238,8 @@ class _Printer:
             plain = _NAME.match(label) and label not in WORDS
             return tree.Ident(HERE, label) if plain else tree.Text(HERE, (label,))
         assert label is not None
+        if all(isinstance(piece, str) for piece in label):
+            return self.label("".join(label))
         pieces: list[str | tree.Expr] = []
         for piece in label:
             if isinstance(piece, LoopIndex):
