@@ -7,7 +7,24 @@ from typing import Any
 
 from archdsl.graph import Graph
 from archdsl.ir.program import Value
-from archdsl.ops import Identity
+from archdsl.ops import (
+    AvgPool,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Identity,
+    Input,
+    Last,
+    LayerNorm,
+    LogSoftmax,
+    MaxPool,
+    Op,
+    Softmax,
+    Split,
+    Stack,
+)
+from archdsl.ops.common import axis_index
+from archdsl.shapes import Shape
 
 INITIAL = ("init", "bias_init")
 
@@ -67,12 +84,28 @@ def operation(graph: Graph, index: int, *, initial: bool = True) -> str:
     """An operation with its arguments as they are after resolution (`3` and `3x3` are the same window), and the shapes
     of its results; without `initial`, how its weights begin does not count."""
     node = graph.nodes[index]
-    fields: dict[str, Any] = dict(node.op)
-    window = getattr(node.op, "window", None)
-    if window is not None and node.inputs:
-        fields["kernel"] = fields["padding"] = fields["stride"] = fields["dilation"] = None
-        fields["window"] = window(graph.shape(node.inputs[0]))
+    fields = _resolved(node.op, graph.program.shapes_in(node))
+    if isinstance(node.op, Input):
+        fields["position"] = graph.inputs.index(index)
     if not initial:
         fields = {name: value for name, value in fields.items() if name not in INITIAL}
     shapes = " ".join(map(str, node.outputs))
     return f"{node.op.word} {sorted(fields.items(), key=lambda item: item[0])} -> {shapes}"
+
+
+def _resolved(op: Op, shapes: tuple[Shape, ...]) -> dict[str, Any]:
+    """The arguments of an operation on values of these shapes: windows, axes and pieces as they come out."""
+    fields: dict[str, Any] = dict(op)
+    if isinstance(op, Conv | ConvTranspose | MaxPool | AvgPool):
+        window = op.window(shapes[0])
+        fields |= {"kernel": None, "padding": None, "stride": None, "dilation": None, "window": window}
+        if all(side == (0, 0) for side in window.sides):
+            fields |= {name: None for name in ("padding_mode", "count_padding") if name in fields}
+    if isinstance(op, Split):
+        fields["pieces"] = op.sizes(shapes[0])
+    if isinstance(op, Concat):
+        fields["axis"] = op.place(*shapes)
+    elif "axis" in fields and not isinstance(op, Stack):
+        last = isinstance(op, LayerNorm | Softmax | LogSoftmax | Last)
+        fields["axis"] = axis_index(op, shapes[0], fields["axis"], -1 if last else 0)
+    return fields

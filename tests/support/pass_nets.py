@@ -261,7 +261,8 @@ class Garden:
             ]
             if max(x.spatial) > 1:
                 choices.append(ops.InstanceNorm(eps=0.1))
-        return self.random.choice(choices)
+        fitting = [op for op in choices if self.made(type(op), dict(op), x) is not None]
+        return self.random.choice(fitting)
 
     def wander(self, x: Value, most: int = 2) -> Value:
         """A few layers that have nothing to do with the rule, in a random place."""
