@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
+from pathlib import PurePath
 from typing import Any
 
 from archdsl.elaborate import claims
@@ -41,7 +42,7 @@ def run(
         "parameters": plain_arguments(env),
         "doc": arch.declaration.doc or declaration.doc or arch.module.file.doc,
         "digest": arch.module.digest(),
-        "source": arch.module.source.name,
+        "source": PurePath(arch.module.source.name).name,  # where it lies leaves no trace
     }
     elaborator.builder.scopes[0] = replace(
         elaborator.builder.scopes[0], block=declaration.name.name, arguments=plain_arguments(env), doc=declaration.doc
