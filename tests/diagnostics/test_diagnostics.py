@@ -1,4 +1,5 @@
-"""Every kind of mistake: a spec that makes it, and what the compiler says. `E0111_x.arch` stands beside `E0111_x.txt`.
+"""Every kind of mistake: a spec that makes it, what the compiler says, and the sentence of the reference it enforces.
+`E0111_x.arch` stands beside `E0111_x.txt`.
 
 The budgets that need a long text are made here: `GENERATED` names the texts."""
 
@@ -57,9 +58,15 @@ def parse_and_check(source: Source) -> None:
     elaborate(source, parameters.pop("arch", None), parameters)
 
 
+def rules_of(error: CompileError) -> str:
+    """The sentences of the reference that the diagnostics enforce, a line for each code."""
+    codes = dict.fromkeys(diagnostic.code for diagnostic in error.diagnostics)
+    return "\n".join(f"{code} enforces: {Problem.registry[code].rule}" for code in codes)
+
+
 def assert_golden(name: str, source: Source, update: bool) -> None:
     error = diagnostics_of(source)
-    text = render_all(error.diagnostics) + "\n"
+    text = f"{render_all(error.diagnostics)}\n\n{rules_of(error)}\n"
     golden = HERE / f"{name}.txt"
     if update:
         golden.write_text(text, encoding="utf-8")
