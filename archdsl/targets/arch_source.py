@@ -13,8 +13,9 @@ from archdsl.syntax.printer import print_tree
 from archdsl.targets.arch_source_blocks import Blocks, BlockText
 from archdsl.targets.arch_source_draft import Drafting
 from archdsl.targets.arch_source_fold import RESERVED
+from archdsl.targets.arch_source_layers import literal
 from archdsl.targets.arch_source_parts import HERE, Hole, Part, exact
-from archdsl.targets.arch_source_print import statements, value_of
+from archdsl.targets.arch_source_print import reference, statements, value_of
 from archdsl.targets.arch_text import expression
 
 OFTEN = 3  # layers of one operation before their common argument is a default
@@ -32,13 +33,13 @@ def source_tree(graph: Graph) -> tree.File:
     """The tree of the spec."""
     lifted = _lifted(graph)
     name = graph.name if graph.name.isidentifier() and graph.name.isascii() and graph.name not in RESERVED else "net"
-    drafting = Drafting(graph, lifted)
+    drafting = Drafting(graph, lifted, frozenset({name, CLASSES}))
     blocks = Blocks(drafting.instances, frozenset({name, CLASSES}))
     parts = blocks.body(drafting.parts)
     parameters = _classes(parts, graph)
     body = (
         *_inputs(graph),
-        *statements(parts, frozenset(parameters)),
+        *statements(parts, frozenset(parameters), frozenset({name, *(text.name for text in blocks.texts)})),
         *_outputs(drafting.outputs),
         _expect("params", graph.params),
         _expect("macs", graph.macs),
@@ -49,7 +50,11 @@ def source_tree(graph: Graph) -> tree.File:
         tuple(tree.Parameter(HERE, tree.Ident(HERE, key), expression(value)) for key, value in parameters.items()),
         tree.Body(HERE, body),
     )
-    declarations = [*_defaults(lifted), *(_block(text) for text in blocks.texts), arch]
+    declarations: list[tree.Declaration] = [
+        *_defaults(lifted),
+        *(_block(text, name, blocks) for text in blocks.texts),
+        arch,
+    ]
     return tree.File(HERE, tuple(declarations), graph.program.doc.strip())
 
 
@@ -61,7 +66,15 @@ def _lifted(graph: Graph) -> dict[tuple[str, str], Any]:
     for node in graph.nodes:
         totals[node.op.word] += 1
         for field, info in type(node.op).model_fields.items():
-            if info.is_required() or field in ("stride", "groups", "padding", "dilation", "ceil", "count_padding", "sizes"):
+            if info.is_required() or field in (
+                "stride",
+                "groups",
+                "padding",
+                "dilation",
+                "ceil",
+                "count_padding",
+                "sizes",
+            ):
                 continue
             value = getattr(node.op, field)
             counts.setdefault((node.op.word, field), Counter())[exact(value)] += 1
@@ -81,8 +94,6 @@ def _defaults(lifted: dict[tuple[str, str], Any]) -> list[tree.Defaults]:
         return []
     by_word: dict[str, list[tree.Argument]] = {}
     for (word, field), value in lifted.items():
-        from archdsl.targets.arch_source_draft import literal
-
         argument = tree.Argument(HERE, tree.Ident(HERE, field), value_of(literal(word, value)))
         by_word.setdefault(word, []).append(argument)
     calls = [tree.Placed(HERE, tree.Ident(HERE, word), tuple(arguments), True) for word, arguments in by_word.items()]
@@ -105,11 +116,9 @@ def _inputs(graph: Graph) -> list[tree.Input]:
 def _outputs(outputs: list[tuple[str, tuple[Any, ...]]]) -> list[tree.Output]:
     if not outputs:
         return []
-    from archdsl.targets.arch_source_print import _Printer
-
     items = []
     for name, ref in outputs:
-        value = _Printer(frozenset()).ref(ref)
+        value = reference(ref)
         path = value.name if isinstance(value, tree.Name) else value.plain if isinstance(value, tree.Text) else None
         own = path is not None and ref[0] in ("label", "name") and path.rpartition(".")[2] == name
         items.append(tree.OutputItem(HERE, None if own else tree.Ident(HERE, name), value))
@@ -141,11 +150,11 @@ def _classes(parts: list[Part], graph: Graph) -> dict[str, Any]:
     return {CLASSES: count}
 
 
-def _block(text: BlockText) -> tree.Block:
+def _block(text: BlockText, taken: frozenset[str]) -> tree.Block:
     names = frozenset(parameter.name for parameter in text.parameters)
     parameters = tuple(
         tree.Parameter(HERE, tree.Ident(HERE, p.name), None if p.default is REQUIRED else value_of(p.default))
         for p in text.parameters
     )
-    body = tree.Body(HERE, statements(text.parts, names))
+    body = tree.Body(HERE, statements(text.parts, names, taken))
     return tree.Block(HERE, tree.Ident(HERE, text.name), parameters, body, text.doc.strip())

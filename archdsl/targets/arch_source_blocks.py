@@ -121,7 +121,11 @@ class Blocks:
     def _columns(self, form: _Form) -> Columns:
         facts = Facts([self.instances[index] for index in form.members])
         labels = {str(part.label) for each in form.parts for part in each.parts() if isinstance(part.label, str)}
-        names = {name for each in form.parts for part in each.parts() for name in (*part.names, *part.variables) if name}
+        names = {
+            name for each in form.parts for part in each.parts() for name in (*part.names, *part.variables) if name
+        }
+        for name in names:
+            facts.arguments.pop(name, None)
         columns = Columns(facts, frozenset(labels | names) | self.reserved)
         columns.fill(form.parts)
         return columns
@@ -129,7 +133,9 @@ class Blocks:
     def _write(self, name: str, form: _Form) -> None:
         columns = self._columns(form)
         values = iter(columns.found)
-        parts = fold([filled(part, values) for part in form.parts], self.reserved | {p.name for p in columns.parameters})
+        parts = fold(
+            [filled(part, values) for part in form.parts], self.reserved | {p.name for p in columns.parameters}
+        )
         parameters = [Parameter(p.name, p.default, tuple(p.values)) for p in columns.ordered()]
         doc = self.instances[form.members[0]].doc if name not in self.taken else ""
         text = BlockText(self._free(name), parameters, parts, form.members, doc)

@@ -64,7 +64,9 @@ class Columns:
         holes = [hole for part in parts for hole in _holes(part)]
         inner = [hole.name in ("with", "residual") or ABSENT in hole.value for hole in holes]
         self._optional = [hole.value for hole, flag in zip(holes, inner, strict=True) if flag]
-        words = iter([each.word for part in parts for each in part.parts() if each.kind in ("if", "residual") and each.holes])
+        words = iter(
+            [each.word for part in parts for each in part.parts() if each.kind in ("if", "residual") and each.holes]
+        )
         results: dict[int, Any] = {}
         for at, hole in enumerate(holes):
             if hole.name not in ("with", "residual"):
@@ -156,7 +158,9 @@ class Columns:
         if length < 2 or not all(isinstance(value, tuple) and len(value) == length for value in lists):
             return None
         items = [[ABSENT if value is ABSENT else value[at] for value in column] for at in range(length)]
-        plain = [all(isinstance(cell, int) or cell is ABSENT for cell in cells) and not _varied(cells) for cells in items]
+        plain = [
+            all(isinstance(cell, int) or cell is ABSENT for cell in cells) and not _varied(cells) for cells in items
+        ]
         for cells, constant in zip(items, plain, strict=True):
             if not constant and not any(_same(values, cells) for _, values in self._known()):
                 return None

@@ -18,8 +18,10 @@ PERIODS = 6
 MOST_COLUMNS = 8
 _DIGITS = re.compile(r"(\d+)")
 STRUCTURAL = frozenset({"call", "level", "branch", "repeat", "for", "role", "residual", "branches"})
-UNFIT = frozenset({"shared", "param", "aux", "let"})
-RESERVED = frozenset({*OPERATIONS, *INITIALIZERS, *FUNCTIONS, *WORDS, *METRICS, "in", "here", "block", "arch", "import"})
+UNFIT = frozenset({"shared", "param", "aux"})
+RESERVED = frozenset(
+    {*OPERATIONS, *INITIALIZERS, *FUNCTIONS, *WORDS, *METRICS, "in", "here", "block", "arch", "import"}
+)
 
 
 def fold(parts: list[Part], taken: frozenset[str]) -> list[Part]:
@@ -92,7 +94,10 @@ def _loop(parts: list[Part], forms: list[_Form], count: int) -> Part:
     for part, first, second in zip(parts, forms[:period], forms[period:], strict=True):
         steps = [b - a for a, b in zip(first.numbers, second.numbers, strict=True)]
         indices = iter(
-            [number if step == 0 else LoopIndex(height, number) for number, step in zip(first.numbers, steps, strict=True)]
+            [
+                number if step == 0 else LoopIndex(height, number)
+                for number, step in zip(first.numbers, steps, strict=True)
+            ]
         )
         body.append(_relabelled(part, indices))
     return Part("repeat", holes=(Hole("blocks", count),), bodies=(body,), height=height)
@@ -160,7 +165,9 @@ def _relabelled(part: Part, numbers: Iterator[Any]) -> Part:
     """The same part with other numbers in its labels, taken in order; an index makes a template."""
     label = part.label
     if label is not None:
-        pieces = [each for piece in ((label,) if isinstance(label, str) else label) for each in _numbered(piece, numbers)]
+        pieces = [
+            each for piece in ((label,) if isinstance(label, str) else label) for each in _numbered(piece, numbers)
+        ]
         merged = _merged(pieces)
         label = merged[0] if len(merged) == 1 and isinstance(merged[0], str) else tuple(merged)
     bodies = tuple([_relabelled(inner, numbers) for inner in body] for body in part.bodies)
@@ -318,7 +325,7 @@ def _factor(values: Sequence[Any], column: Sequence[Any]) -> int | None:
 
 
 def _stacked(part: Part) -> Part:
-    """A level or role with its runs of calls as stacks: `count` calls of a block, the first with arguments of its own."""
+    """A level or role with its runs of calls as stacks: calls of a block, the first with arguments of its own."""
     if part.kind not in ("level", "role"):
         return part
     body: list[Part] = []

@@ -113,3 +113,45 @@ class _Grouping:
 
     def _chain(self, index: int) -> tuple[int, ...]:
         return self.chains[self.graph.nodes[index].scope]
+
+
+def nodes_of(item: int | Group) -> Iterator[int]:
+    """The nodes of a statement."""
+    return item.nodes() if isinstance(item, Group) else iter((item,))
+
+
+def called_once(graph: Graph) -> frozenset[int]:
+    """Calls of blocks that are called once: they are written where they stand."""
+    counts = Counter(scope.block for scope in graph.scopes[1:] if scope.block)
+    return frozenset(index for index, scope in enumerate(graph.scopes) if index and counts[scope.block] == 1)
+
+
+def between(graph: Graph) -> frozenset[int]:
+    """The calls of blocks that stand between shared weights and the body that holds all their applications."""
+    uses: dict[str, list[tuple[int, ...]]] = {}
+    for node in graph.nodes:
+        if graph.applications[node.path] > 1:
+            uses.setdefault(node.path, []).append(_calls(graph, node.scope))
+    found: set[int] = set()
+    for chains in uses.values():
+        depth = 0
+        while all(len(chain) > depth and chain[depth] == chains[0][depth] for chain in chains):
+            depth += 1
+        while any(len(chain) > depth for chain in chains):
+            paths = {graph.scopes[chain[depth]].path if len(chain) > depth else None for chain in chains}
+            if len(paths) == 1 and len({chain[depth] for chain in chains}) == len(chains):
+                break
+            found |= {chain[depth] for chain in chains if len(chain) > depth}
+            depth += 1
+    return frozenset(found)
+
+
+def _calls(graph: Graph, scope: int) -> tuple[int, ...]:
+    """The calls of blocks around a scope, outermost first."""
+    found = []
+    current: int | None = scope
+    while current is not None:
+        if current and graph.scopes[current].block:
+            found.append(current)
+        current = graph.scopes[current].parent
+    return tuple(reversed(found))

@@ -93,7 +93,7 @@ class _Joining:
 
     def _optional(self, one: Part, plain: list[Part], before: bool) -> Part | None:
         """What some calls have, where others always or never have it."""
-        own, others = (self.count, self.more) if before else (self.more, self.count)
+        others = self.more if before else self.count
         known = one.holes[0].value
         body = one.bodies[0]
         if not plain:
@@ -135,7 +135,8 @@ class _Joining:
         if bodies is None:
             return None
         columns = [
-            part.holes[0].value if part.holes else [True] * count for part, count in ((one, self.count), (other, self.more))
+            part.holes[0].value if part.holes else [True] * count
+            for part, count in ((one, self.count), (other, self.more))
         ]
         return one.copy((Hole("residual", columns[0] + columns[1]),), bodies, one.label)
 
@@ -171,7 +172,9 @@ def aligned(first: list[Part], second: list[Part], keys: list[int], others: list
         a, c = one + 1, other + 1
 
 
-def _best(first: list[Part], second: list[Part], keys: list[int], others: list[int], start: int) -> list[tuple[int, int]]:
+def _best(
+    first: list[Part], second: list[Part], keys: list[int], others: list[int], start: int
+) -> list[tuple[int, int]]:
     """The pairs of the best alignment behind `start`."""
     rows, columns = len(keys), len(others)
     score = [[0.0] * (columns + 1) for _ in range(rows + 1)]

@@ -48,10 +48,8 @@ class Places:
     def label(self, index: int, level: str) -> str | None:
         """The label of a layer in a level, `None` where it needs none."""
         node = self.graph.nodes[index]
-        if node.op.numbered:
-            auto = _join(level, str(self.counts.get(level, 0)))
-        else:
-            auto = self._worded(level, node.op.word)
+        numbered = _join(level, str(self.counts.get(level, 0)))
+        auto = numbered if node.op.numbered else self._worded(level, node.op.word)
         free = self._loose(node) and not self.weighted[index] and auto not in self.reserved and auto not in self.used
         if node.path == auto or free:
             self.used.add(auto)

@@ -49,7 +49,7 @@ class LoopIndex:
 class Part:
     """One link of a chain, or a statement.
 
-    `kind`: `op call use from level role branches branch residual param shared aux repeat for stack if let`. `word` is the
+    `kind`: `op call use from level role branches branch residual param shared aux repeat for stack if`. `word` is the
     operation, block, merge, role or initialiser. `reads` are the values of `from`, as many as `many` says. `names`
     are the variables that its results have.
     """

@@ -14,25 +14,36 @@ from archdsl.targets.arch_source_parts import HERE, Hole, Label, LoopIndex, Part
 from archdsl.targets.arch_text import expression
 
 INDICES = "ijkmnpqr"
+MOST_LOOPS = 64  # in one another
 POSITIONS = 2  # arguments of a block that need no name
 SHORT = 4  # layers of a body that stand on one line
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _FOLLOWS = frozenset({"batchnorm", "layernorm", "groupnorm", "instancenorm", "flatten", "dropout", "dropout_channels"})
 _FOLLOWS |= frozenset({"stochastic_depth", "identity", "shuffle", "concat", "add", "mul", "mean", "stack"})
 _HEADS = frozenset({"gap", "flatten", "dropout"})
-STATEMENTS = frozenset({"param", "aux", "shared", "repeat", "for", "stack", "if", "let"})
-ROW_NAMES = frozenset({"rows"})
+STATEMENTS = frozenset({"param", "aux", "shared", "repeat", "for", "stack", "if"})
 
 
-def statements(parts: Sequence[Part], parameters: frozenset[str], index: int = 0) -> tuple[tree.Statement, ...]:
-    """A body's statements: chains end where a reader expects a new line. `parameters` hide labels of their name."""
-    return _Printer(parameters).body(parts, index)
+def statements(
+    parts: Sequence[Part], parameters: frozenset[str], taken: frozenset[str] = frozenset()
+) -> tuple[tree.Statement, ...]:
+    """A body's statements: chains end where a reader expects a new line. `parameters` hide labels of their name; no
+    loop's index has one of these names, or of those that are `taken`."""
+    return _Printer(parts, parameters, taken).body(parts, 0)
+
+
+def reference(ref: tuple[Any, ...]) -> tree.Expr:
+    """How a value is read in the body of an arch."""
+    return _Printer((), frozenset(), frozenset()).ref(ref)
 
 
 class _Printer:
-    def __init__(self, parameters: frozenset[str]) -> None:
+    def __init__(self, parts: Sequence[Part], parameters: frozenset[str], taken: frozenset[str]) -> None:
         self.parameters = parameters
         self.loops: dict[int, str] = {}
+        used = {name for each in parts for part in each.parts() for name in (*part.names, *part.variables)}
+        self.indices = [letter for letter in INDICES if letter not in parameters | taken | used]
+        self.indices += [f"{INDICES}{number}" for number in range(MOST_LOOPS)]
 
     def body(self, parts: Sequence[Part], depth: int) -> tuple[tree.Statement, ...]:
         out: list[tree.Statement] = []
@@ -104,7 +115,7 @@ class _Printer:
         )
 
     def _repeat(self, part: Part, depth: int) -> tree.Repeat:
-        name = INDICES[depth % len(INDICES)]
+        name = self.indices[depth]
         self.loops[part.height] = name
         body = self._inner(part.bodies[0], depth + 1)
         index = tree.Ident(HERE, name) if _reads_index(part, part.height) else None
@@ -117,7 +128,7 @@ class _Printer:
         return tree.Body(HERE, self.body(parts, depth))
 
     def _for(self, part: Part, depth: int) -> tree.For:
-        name = INDICES[depth % len(INDICES)]
+        name = self.indices[depth]
         self.loops[part.height] = name
         body = self._inner(part.bodies[0], depth + 1)
         rows = part.holes[0].value
@@ -130,12 +141,10 @@ class _Printer:
         """`count` calls of a block: the first may have arguments of its own."""
         count, *rest = part.holes
         half = len(rest) // 2
-        name = INDICES[depth % len(INDICES)]
+        name = self.indices[depth]
         same, holes = True, []
         for first, after in zip(rest[:half], rest[half:], strict=True):
-            if after.value is None and first.value is not None and count.value == 1:
-                holes.append(first)
-            elif exact(first.value) == exact(after.value):
+            if count.value == 1 or exact(first.value) == exact(after.value):
                 holes.append(first)
             else:
                 same = False

@@ -1,0 +1,150 @@
+"""Operations, learned tensors and shared weights as parts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from archdsl.diagnostics import UsageError, quote
+from archdsl.elaborate.environment import taken
+from archdsl.graph.graph import Graph
+from archdsl.ir.program import Value
+from archdsl.ops import OPERATIONS
+from archdsl.ops.base import Described, Learned
+from archdsl.outline.call import REQUIRED
+from archdsl.syntax import tree
+from archdsl.syntax.lexer import WORDS
+from archdsl.targets.arch_source_groups import Group
+from archdsl.targets.arch_source_parts import HERE, Hole, Part
+from archdsl.targets.arch_source_values import Body, Reading
+
+LISTS = frozenset({"split", "unstack"})  # what flows on behind them is a list, even of one
+
+
+class Layers(Reading):
+    """Writes what has no statements inside."""
+
+    def __init__(self, graph: Graph, defaults: dict[tuple[str, str], Any]) -> None:
+        super().__init__(graph)
+        self.defaults = defaults
+        self.firsts: dict[int, list[int]] = {}  # of each `shared`, the nodes of its first application
+
+    def _node(self, index: int, body: Body, level: str) -> list[Part]:
+        node = self.graph.nodes[index]
+        if isinstance(node.op, Learned):
+            label = self.places.claim(node.path, level)
+            holes = (*self._holes(node.op.init), Hole("shape", node.op.sizes))
+            part = Part("param", label, node.op.init.word, holes)
+            body.producers[Value(index)] = (part, 0)
+            body.labelled.setdefault(Value(index), []).append(node.path)
+            return [part]
+        many = node.op.takes == "list"
+        before = self._read(node.inputs, many, body, level)
+        values = tuple(Value(index, output) for output in range(len(node.outputs)))
+        if body.units[node.path] > 1:
+            part = Part("use", word=self._shared_name(node.path, body))
+            body.shared[node.path].holes = self._holes(node.op)
+            body.shared[node.path].word = node.op.word
+            self._made(part, values, body, None)
+        else:
+            label = self.places.label(index, level)
+            part = Part("op", label, node.op.word, self._holes(node.op))
+            if label is None and self.places.weighted[index]:
+                part.tail = node.path.rpartition(".")[2]
+            self._made(part, values, body, f"{level}.{label}" if level and label else label)
+        listed = node.op.word in LISTS
+        if listed:
+            part.outputs = -len(values)
+        body.here = values if listed else values[0]
+        return [*before, part]
+
+    def _holes(self, value: Described) -> tuple[Hole, ...]:
+        holes: list[Hole] = []
+        for name, info in type(value).model_fields.items():
+            item = getattr(value, name)
+            if value.open_arguments and name == "sizes":
+                holes += [Hole(axis, size) for axis, size in item]
+                continue
+            default = REQUIRED if info.is_required() else self.defaults.get((value.word, name), info.default)
+            words = type(value).words()
+            holes.append(
+                Hole(name, _literal(item, words), default if default is REQUIRED else _literal(default, words))
+            )
+        return tuple(holes)
+
+    def _unit(self, item: int | Group) -> str | None:
+        """The path that an item applies as a whole, if it does."""
+        if not isinstance(item, Group):
+            return self.graph.nodes[item].path
+        scope = self.graph.scopes[item.scope]
+        whole = scope.opens and not item.torn and (scope.block or scope.kind == "shared")
+        return scope.path if whole else None
+
+    def _units(self, items: Sequence[int | Group]) -> Counter[str]:
+        """How often each path is applied in a body, not counting what stands in calls inside it."""
+        found: Counter[str] = Counter()
+        for item in items:
+            path = self._unit(item)
+            if path is not None:
+                found[path] += 1
+            elif isinstance(item, Group) and (item.torn or not self.graph.scopes[item.scope].block):
+                found += self._units(item.items)
+        return found
+
+    def _declarations(self, item: int | Group, body: Body, level: str) -> list[Part]:
+        """The `shared` that have to stand before a statement."""
+        path = self._unit(item)
+        if path is not None and body.units[path] < 2:
+            path = None
+        if path is None or path in body.shared:
+            return []
+        label = self.places.claim(path, level)
+        problem = taken(tree.Ident(HERE, label))
+        if not label.isidentifier() or label in WORDS or problem is not None:
+            raise UsageError(
+                f"`{quote(self.graph.name)}` shares the weights of `{quote(path)}` between layers, and a spec can "
+                "share only what has a plain name"
+            )
+        body.shared[path] = Part("shared", label)
+        return [body.shared[path]]
+
+    @staticmethod
+    def _shared_name(path: str, body: Body) -> str:
+        label = body.shared[path].label
+        assert isinstance(label, str)
+        return label
+
+    def _hold_alike(self, nodes: Sequence[int], declared: Part) -> None:
+        """Holds a further application of shared weights to the form of the first."""
+        first = self.firsts[id(declared)]
+        if self._form(nodes) != self._form(first):
+            raise UsageError(
+                f"`{quote(self.graph.name)}` applies the weights of `{quote(str(declared.label))}` in two ways, and a "
+                "spec can share only what is the same at each place"
+            )
+
+    def _form(self, nodes: Sequence[int]) -> list[object]:
+        """What two applications of the same weights must have in common."""
+        place = {index: at for at, index in enumerate(nodes)}
+        reads, gives = self._ends(nodes)
+        rows: list[object] = []
+        for index in nodes:
+            node = self.graph.nodes[index]
+            inputs = tuple(
+                (place[value.node], value.output) if value.node in place else (-1, reads.index(value))
+                for value in node.inputs
+            )
+            rows.append((node.path if node.op.numbered else "", node.op, inputs, node.training))
+        return [*rows, tuple((place[value.node], value.output) for value in gives)]
+
+
+def _literal(value: Any, words: frozenset[str]) -> Any:
+    """A value as a hole holds it: a bare word as the name that it is."""
+    return tree.Name(HERE, value) if isinstance(value, str) and value in words else value
+
+
+def literal(word: str, value: Any) -> Any:
+    """An argument of an operation as a hole holds it."""
+    found = OPERATIONS.get(word)
+    return _literal(value, found.words()) if found is not None else value
