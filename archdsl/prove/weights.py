@@ -15,7 +15,13 @@ from archdsl.passes.plan import Plan
 def random_weights(graph: Graph, seed: int, dtype: Any = np.float64) -> dict[str, NDArray[Any]]:
     """An array for each state_dict entry, in its order. Variances are log-uniform, so that a wrong `eps` shows."""
     generator = np.random.default_rng(seed)
-    return {key: _draw(tensor.name, tensor.sizes, tensor.dtype, generator, dtype) for key, _, tensor in graph.state()}
+    found = {key: _draw(tensor.name, tensor.sizes, tensor.dtype, generator, dtype) for key, _, tensor in graph.state()}
+    for key, array in found.items():
+        # The scale makes up for the variance: values keep their size through many layers, and with it their precision.
+        scale = f"{key.removesuffix('running_var')}weight"
+        if key.endswith("running_var") and scale in found:
+            found[scale] = (found[scale] * np.sqrt(array)).astype(dtype)
+    return found
 
 
 def random_fresh(plan: Plan, seed: int) -> dict[str, NDArray[Any]]:
