@@ -306,9 +306,9 @@ def written(expression: Expr) -> str:
         case Part(of=of, axis=axis, start=start, stop=stop):
             return f"{written(of)}[{', '.join([':'] * axis + [f'{start}:{stop}'])}]"
         case Reshape(of=of, sizes=sizes):
-            return f"{written(of)} as {'x'.join(map(str, sizes))}"
+            return f"({written(of)} as {'x'.join(map(str, sizes))})"
         case Permute(of=of, order=order):
-            return f"{written(of)} with axes {' '.join(map(str, order))}"
+            return f"({written(of)} with axes {' '.join(map(str, order))})"
         case Along(of=of):
             return written(of)
         case Plus(parts=parts):

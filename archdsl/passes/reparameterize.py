@@ -7,9 +7,10 @@ from math import prod
 from typing import ClassVar
 
 from archdsl.ir.program import Value
-from archdsl.ops import Add, Conv
+from archdsl.ops import Add, Conv, Identity
 from archdsl.ops.window import Window
 from archdsl.passes.arrays import Const, Expr, Padded, Plus
+from archdsl.passes.canonical import meant
 from archdsl.passes.common import input_shape, is_shared, only_reader
 from archdsl.passes.edit import Edit, Source
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
@@ -37,13 +38,14 @@ class Reparameterize(Pass):
                 conv for conv in convs if conv.node.inputs[0] == source and only_reader(graph, conv.index) == add.index
             ]
             rest = [value for value in add.node.inputs if value.node not in {conv.index for conv in same}]
-            through = rest.count(source)
+            through = sum(meant(graph, value) == meant(graph, source) for value in rest)
             if not same or len(same) + through < 2:
                 continue
             widest = max(same, key=lambda conv: prod(conv.op.window(input_shape(graph, conv)).kernel))
             found = self._reason(edit, same, widest, through)
             if found is None:
-                self._merge(edit, add, same, widest, through, [value for value in rest if value != source])
+                others = [value for value in rest if meant(graph, value) != meant(graph, source)]
+                self._merge(edit, add, same, widest, through, others)
                 return None
             reason = reason or found
         return NOT_A_SITE if reason is None else Keep(reason)
@@ -95,7 +97,9 @@ class Reparameterize(Pass):
         if rest:
             result = edit.add(Add(), (merged, *rest), at=add.index, path=add.node.path)[0]
         edit.redirect(add.value, result)
-        edit.remove(add.index, *(conv.index for conv in convs))
+        passing = [value.node for value in add.node.inputs if isinstance(graph.nodes[value.node].op, Identity)]
+        alone = {index for index in passing if only_reader(graph, index) == add.index and Value(index) not in rest}
+        edit.remove(add.index, *(conv.index for conv in convs), *alone)
 
 
 def _centred(inner: Window, outer: Window) -> bool:
