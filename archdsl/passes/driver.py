@@ -113,8 +113,8 @@ def _round(graph: Graph, rewrite: Pass) -> tuple[Edit, list[Site], list[Site]]:
             continue
         if any(match.index in edit.touched for match in nodes):
             continue  # the next round sees it as it is then
-        outcome = rewrite.rewrite(edit, *matches)
         paths = tuple(match.node.path for match in nodes)
+        outcome = _rewritten(edit, rewrite, matches, paths)
         if outcome is NOT_A_SITE:
             continue
         if isinstance(outcome, Keep):
@@ -122,6 +122,16 @@ def _round(graph: Graph, rewrite: Pass) -> tuple[Edit, list[Site], list[Site]]:
         else:
             done.append(Site(rewrite.word(), paths, "rewritten"))
     return edit, done, kept
+
+
+def _rewritten(edit: Edit, rewrite: Pass, matches: tuple[Any, ...], paths: tuple[str, ...]) -> Keep | None:
+    """What a pass says of a site; a mistake in it is told with the site."""
+    try:
+        return rewrite.rewrite(edit, *matches)
+    except Exception as error:
+        raise BrokenPass(
+            f"{rewrite.word()} failed at {', '.join(paths[:4])}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _flat(matches: tuple[Any, ...]) -> Iterator[Match[Any]]:

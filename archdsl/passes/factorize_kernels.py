@@ -20,7 +20,7 @@ class FactorizeKernels(Pass):
     source: ClassVar[str] = "Szegedy et al. 2015, arXiv:1512.00567, sections 3.1 and 3.2"
     once: ClassVar[bool] = True
 
-    form: Literal["stack", "asymmetric"] = "stack"
+    form: Literal["stack", "asymmetric"] = "stack"  # 3x3 kernels one after the other, or 1 by n and n by 1
 
     def rewrite(self, edit: Edit, conv: Match[Conv], norm: Match[BatchNorm]) -> Keep | None:
         """Replaces a convolution by smaller ones, with a norm and a ReLU between them."""

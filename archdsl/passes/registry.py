@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from archdsl.diagnostics import UsageError, did_you_mean
-from archdsl.passes.rule import Pass, Pipeline
+from archdsl.passes.rule import Pass, Pipeline, Promise, pattern
 
 
 @cache
@@ -40,7 +40,26 @@ def from_file(path: Path) -> Mapping[str, type[Pass]]:
     found = {kind.word(): kind for kind in _in_module(module)}
     if not found:
         raise UsageError(f"{path} defines no pass: a frozen dataclass that extends archdsl.passes.rule.Pass")
+    for kind in found.values():
+        _complete(path, kind)
     return found
+
+
+def _complete(path: Path, kind: type[Pass]) -> None:
+    """Returns for a pass that says what it promises and what it looks for. Raises `UsageError`."""
+    lacking = [name for name in ("promise", "law", "source") if not isinstance(getattr(kind, name, None), str)]
+    if lacking:
+        raise UsageError(f"{path}: {kind.__name__} does not say its {', '.join(lacking)}")
+    if kind.promise not in get_args(Promise):
+        raise UsageError(
+            f"{path}: {kind.__name__} promises {kind.promise!r}, not one of {', '.join(get_args(Promise))}"
+        )
+    if issubclass(kind, Pipeline):
+        return
+    try:
+        pattern(kind)  # type: ignore[arg-type]
+    except Exception as error:
+        raise UsageError(f"{path}: the arguments of {kind.__name__}.rewrite are no pattern: {error}") from error
 
 
 def _in_module(module: Any) -> Iterator[type[Pass]]:

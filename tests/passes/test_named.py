@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from archdsl.bundled import bundled
 from archdsl.compiler import compile
 from archdsl.graph import Graph
 from archdsl.ops import BatchNorm, Conv, ConvTranspose, Linear
@@ -20,7 +19,7 @@ from archdsl.prove.prover import prove
 from archdsl.prove.weights import random_weights
 from tests.support.pass_nets import Direct
 from tests.support.peers import torchvision_models
-from tests.support.shrunk import shrunk
+from tests.support.shrunk import every_net, shrunk
 
 torch.set_num_threads(1)
 
@@ -177,17 +176,12 @@ FAST = (
 )
 
 
-def normed() -> list[str]:
-    """Every bundled net that has a batch norm."""
-    return [name for name in sorted(bundled()) if len(bundled()[name]) == 1 and name not in FAST]
-
-
 @pytest.mark.parametrize("spec", FAST)
 def test_folded_norms_leave_the_function_and_the_counts_as_computed(spec: str) -> None:
     check_folding(spec)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", normed())
+@pytest.mark.parametrize("spec", [name for name in every_net() if name not in FAST])
 def test_folded_norms_in_every_bundled_net(spec: str) -> None:
     check_folding(spec)

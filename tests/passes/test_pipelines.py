@@ -9,7 +9,6 @@ from random import Random
 import pytest
 import torch
 
-from archdsl.bundled import bundled as specs
 from archdsl.compiler import compile
 from archdsl.graph import Graph
 from archdsl.graph.text import print_graph
@@ -25,7 +24,7 @@ from archdsl.prove.weights import random_fresh, random_weights
 from tests.support.pass_nets import Direct
 from tests.support.pass_sites import EXACT, EXACT_EVAL, REDESIGN, net
 from tests.support.random_nets import random_net
-from tests.support.shrunk import shrunk
+from tests.support.shrunk import every_net, shrunk
 
 torch.set_num_threads(1)
 SITES = [(site, facts) for table in (EXACT, EXACT_EVAL, REDESIGN) for site, facts in table.values()]
@@ -103,7 +102,7 @@ def test_a_random_pipeline_over_a_bundled_net(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in sorted(specs()) if len(specs()[name]) == 1])
+@pytest.mark.parametrize("name", every_net())
 def test_random_pipelines_over_every_bundled_net(name: str) -> None:
     """Graphs and plans alone: each step verifies, the driver comes to an end, twice with the same result."""
     graph = compile(name)
