@@ -31,6 +31,8 @@ OTHERS = [
     "mobilenet_v1",
 ]
 LARGE = [name for name in [*REFERENCE, *OTHERS] if name not in SMALL and name != HUGE]
+# With gains as large as elsewhere, torch's own float32 is 4e-4 off its float64 after this one's 79 blocks.
+CALMED = {"efficientnet_v2_l": 0.7}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,6 +44,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def is_gain(key: str, value: torch.Tensor) -> bool:
+    """Whether an entry is the scale of a normalisation."""
+    return key.endswith(".weight") and value.dim() == 1
+
+
 def test_the_lists_hold_every_spec_with_published_figures() -> None:
     published = {*REFERENCE, *PUBLISHED["others"], *(row["spec"] for row in PUBLISHED["counts"])}
     assert published - {*SMALL, *LARGE} == {HUGE}
@@ -51,7 +58,8 @@ def test_the_lists_hold_every_spec_with_published_figures() -> None:
 def test_onnx_is_sound_and_computes_what_torch_does(name: str) -> None:
     graph = archdsl.compile(name)
     live = instantiate(graph)
-    state = random_state(live)
+    gain = CALMED.get(name, 1.0)
+    state = {key: value * gain if is_gain(key, value) else value for key, value in random_state(live).items()}
     put(live, state, torch.float32, training=False)
     inputs = onnx_run.random_inputs(graph, 1, dtype="float32")
     with torch.no_grad():
