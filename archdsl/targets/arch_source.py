@@ -11,7 +11,7 @@ from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.syntax.printer import print_tree
 from archdsl.targets.arch_source_blocks import Blocks, BlockText
-from archdsl.targets.arch_source_draft import Drafting
+from archdsl.targets.arch_source_draft import draft
 from archdsl.targets.arch_source_fold import RESERVED
 from archdsl.targets.arch_source_layers import literal
 from archdsl.targets.arch_source_parts import HERE, Hole, Part, exact
@@ -33,7 +33,7 @@ def source_tree(graph: Graph) -> tree.File:
     """The tree of the spec."""
     lifted = _lifted(graph)
     name = graph.name if graph.name.isidentifier() and graph.name.isascii() and graph.name not in RESERVED else "net"
-    drafting = Drafting(graph, lifted, frozenset({name, CLASSES}))
+    drafting = draft(graph, lifted, frozenset({name, CLASSES}))
     blocks = Blocks(drafting.instances, frozenset({name, CLASSES}))
     parts = blocks.body(drafting.parts)
     parameters = _classes(parts, graph)
@@ -50,12 +50,9 @@ def source_tree(graph: Graph) -> tree.File:
         tuple(tree.Parameter(HERE, tree.Ident(HERE, key), expression(value)) for key, value in parameters.items()),
         tree.Body(HERE, body),
     )
-    declarations: list[tree.Declaration] = [
-        *_defaults(lifted),
-        *(_block(text, name, blocks) for text in blocks.texts),
-        arch,
-    ]
-    return tree.File(HERE, tuple(declarations), graph.program.doc.strip())
+    names = frozenset({name, *(text.name for text in blocks.texts)})
+    found: list[tree.Declaration] = [*_defaults(lifted), *(_block(text, names) for text in blocks.texts), arch]
+    return tree.File(HERE, tuple(found), graph.program.doc.strip())
 
 
 def _lifted(graph: Graph) -> dict[tuple[str, str], Any]:
@@ -120,7 +117,7 @@ def _outputs(outputs: list[tuple[str, tuple[Any, ...]]]) -> list[tree.Output]:
     for name, ref in outputs:
         value = reference(ref)
         path = value.name if isinstance(value, tree.Name) else value.plain if isinstance(value, tree.Text) else None
-        own = path is not None and ref[0] in ("label", "name") and path.rpartition(".")[2] == name
+        own = path is not None and ref[0] in ("label", "name") and path.rpartition(".")[2] in (name, name.rstrip("_"))
         items.append(tree.OutputItem(HERE, None if own else tree.Ident(HERE, name), value))
     return [tree.Output(HERE, tuple(items))]
 

@@ -224,7 +224,7 @@ class Columns:
         self.awkward += 1
         free = self._name("sums" if name == "residual" else f"with_{part.lower()}")
         values = [False if value is ABSENT else value for value in column]
-        self._add(free, values, 2 * sum(values) > len(values))
+        self._add(free, values, _default(values))
         return tree.Name(HERE, free)
 
     def _atoms(self) -> Iterator[tuple[list[bool], Callable[[], tree.Expr]]]:
@@ -301,7 +301,7 @@ def _varied(values: Column) -> bool:
 def _default(values: Column) -> Any:
     """The default of a parameter: what switches it off or leaves it alone, or a word, if most calls want that."""
     value, count = _common(values)
-    plain = isinstance(value, tree.Name) or any(exact(value) == exact(each) for each in (1, False, None))
+    plain = isinstance(value, tree.Name) or any(exact(value) == exact(each) for each in (1, False, True, None))
     return value if plain and 2 * count >= len(values) else REQUIRED
 
 

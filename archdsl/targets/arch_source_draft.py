@@ -10,6 +10,7 @@ from typing import Any
 
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
+from archdsl.syntax.lexer import WORDS
 from archdsl.targets.arch_source_groups import Group, between, called_once, groups, nodes_of
 from archdsl.targets.arch_source_lanes import Lanes
 from archdsl.targets.arch_source_parts import Label, Part
@@ -30,12 +31,21 @@ class Instance:
     height: int
 
 
-class Drafting(Lanes):
-    """One walk over a graph; `parts` is the arch's body, `instances` the calls, inner ones first. No variable has a
-    `taken` name."""
+def draft(graph: Graph, defaults: dict[tuple[str, str], Any], taken: frozenset[str]) -> Drafting:
+    """The drafts of a net; no variable in them has a `taken` name. Learned tensors have variables where labels do not
+    do, which shows only when all is written."""
+    first = Drafting(graph, defaults, taken, frozenset())
+    return Drafting(graph, defaults, taken, frozenset(first.hidden)) if first.hidden else first
 
-    def __init__(self, graph: Graph, defaults: dict[tuple[str, str], Any], taken: frozenset[str]) -> None:
-        super().__init__(graph, defaults)
+
+class Drafting(Lanes):
+    """One walk over a graph; `parts` is the arch's body, `instances` the calls, inner ones first. Learned tensors
+    that are `named` have variables."""
+
+    def __init__(
+        self, graph: Graph, defaults: dict[tuple[str, str], Any], taken: frozenset[str], named: frozenset[int]
+    ) -> None:
+        super().__init__(graph, defaults, named)
         self.instances: list[Instance] = []
         self.taken = taken | {scope.block for scope in graph.scopes if scope.block}
         root = groups(graph, called_once(graph) | between(graph))
@@ -245,6 +255,13 @@ class Drafting(Lanes):
         read = {value.node for node in self.graph.nodes for value in node.inputs}
         ends = [index for index, node in enumerate(self.graph.nodes) if node.training and index not in read]
         own = [(self.graph.nodes[index].path.split(".")[0], Value(index)) for index in ends]
-        if isinstance(body.here, Value) and [(o.name, o.value) for o in outputs] == [("output", body.here), *own]:
+        first = outputs[0]
+        if [(output.name, output.value) for output in outputs] == [("output", first.value), *own]:
+            self.parts += self._read((first.value,), False, body, "")
             return []
-        return [(output.name, self._ref(output.value, body, "")) for output in outputs]
+        return [(_plain_name(output.name), self._ref(output.value, body, "")) for output in outputs]
+
+
+def _plain_name(name: str) -> str:
+    """An output's name as the language can say it."""
+    return f"{name}_" if name in WORDS else name

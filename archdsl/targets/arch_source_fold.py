@@ -15,7 +15,7 @@ from archdsl.syntax.lexer import WORDS
 from archdsl.targets.arch_source_parts import ABSENT, HERE, Hole, LoopIndex, Part, exact, filled, is_expression
 
 PERIODS = 6
-MOST_COLUMNS = 8
+MOST_COLUMNS = 7
 _DIGITS = re.compile(r"(\d+)")
 STRUCTURAL = frozenset({"call", "level", "branch", "repeat", "for", "role", "residual", "branches"})
 UNFIT = frozenset({"shared", "param", "aux"})
@@ -227,6 +227,8 @@ def _table(forms: list[_Form], period: int, count: int, taken: frozenset[str]) -
     columns = _Columns(used, count)
     found = [columns.expression(name, list(column)) for name, column in zip(names, values, strict=True)]
     if not columns.names or any(value is None for value in found) or len(columns.names) > MOST_COLUMNS:
+        return None
+    if any(name.startswith("next_") for name in columns.names):
         return None
     parts_in_row = sum(1 for form in rows[0] for _ in form.part.parts())
     if parts_in_row * (count - 1) < 4 or (count < 3 and parts_in_row < 3):

@@ -36,7 +36,7 @@ class _Joining:
     def join(self, first: list[Part], second: list[Part]) -> list[Part] | None:
         """One text for both, or `None`."""
         count, more = self.count, self.more
-        keys = [[_optional_of(part).key(self.named) for part in body] for body in (first, second)]
+        keys = [[self._place(_optional_of(part)) for part in body] for body in (first, second)]
         out: list[Part] = []
         for same, a, b, c, d in aligned(first, second, *_numbered(keys)):
             left, right = first[a:b], second[c:d]
@@ -62,8 +62,13 @@ class _Joining:
     def _equal(self, one: Part, other: Part) -> Part | None:
         """Two parts of one key; one may stand under a condition."""
         if (one.kind == "if") == (other.kind == "if"):
-            return merged(one, other) if one.key(self.named) == other.key(self.named) else None
+            alike = one.key(self.named) == other.key(self.named)
+            return merged(one, other) if alike else self._inside(one, other)
         return self._optional(one, [other], True) if one.kind == "if" else self._optional(other, [one], False)
+
+    def _place(self, part: Part) -> Any:
+        """What two parts have in common that stand in one place: all, or the label of their levels."""
+        return _frame(part, self.named) if part.kind == "level" else part.key(self.named)
 
     @staticmethod
     def _condition(left: list[Part], right: list[Part], count: int, more: int) -> Part:
@@ -198,7 +203,7 @@ def _best(
 
 def _alike(one: Part, other: Part) -> float:
     """How many numbers of two parts are the same in some calls: below 0.1 for all of them."""
-    pairs = list(zip(_optional_of(one).values(), _optional_of(other).values(), strict=True))
+    pairs = list(zip(_optional_of(one).values(), _optional_of(other).values(), strict=False))
     same = sum(bool({exact(v) for v in a} & {exact(v) for v in b}) for a, b in pairs)
     return 0.1 * same / (len(pairs) + 1)
 

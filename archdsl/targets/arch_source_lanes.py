@@ -18,8 +18,8 @@ from archdsl.targets.arch_source_values import Body
 class Lanes(Layers):
     """Writes the scopes that split the flow, where they are as the language has them; `None` where they are not."""
 
-    def __init__(self, graph: Graph, defaults: dict[tuple[str, str], Any]) -> None:
-        super().__init__(graph, defaults)
+    def __init__(self, graph: Graph, defaults: dict[tuple[str, str], Any], named: frozenset[int]) -> None:
+        super().__init__(graph, defaults, named)
         self.empty = _empty_calls(graph)
 
     @abstractmethod

@@ -25,9 +25,10 @@ LISTS = frozenset({"split", "unstack"})  # what flows on behind them is a list, 
 class Layers(Reading):
     """Writes what has no statements inside."""
 
-    def __init__(self, graph: Graph, defaults: dict[tuple[str, str], Any]) -> None:
+    def __init__(self, graph: Graph, defaults: dict[tuple[str, str], Any], named: frozenset[int]) -> None:
         super().__init__(graph)
         self.defaults = defaults
+        self.named = named
         self.firsts: dict[int, list[int]] = {}  # of each `shared`, the nodes of its first application
 
     def _node(self, index: int, body: Body, level: str) -> list[Part]:
@@ -36,6 +37,11 @@ class Layers(Reading):
             label = self.places.claim(node.path, level)
             holes = (*self._holes(node.op.init), Hole("shape", node.op.sizes))
             part = Part("param", label, node.op.init.word, holes)
+            if index in self.named:
+                body.here = Value(index)
+                name = Part("from", reads=(("label", label),))
+                body.producers[body.here] = (name, 0)
+                return [part, name]
             body.producers[Value(index)] = (part, 0)
             body.labelled.setdefault(Value(index), []).append(node.path)
             return [part]

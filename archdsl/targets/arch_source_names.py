@@ -69,12 +69,17 @@ class Places:
 
     def word(self, level: str, word: str) -> None:
         """Counts a merge without a label."""
+        self.used.add(self._worded(level, word))
         base = _join(level, word)
         self.words[base] = self.words.get(base, 0) + 1
 
     def free_word(self, level: str, word: str) -> bool:
         """True if a merge without a label would get a path that no other layer needs."""
         return self._worded(level, word) not in self.reserved
+
+    def taken(self, path: str) -> bool:
+        """True if some layer or level has a path, or had it before passes moved it."""
+        return path in self.known or path in self.used
 
     def _worded(self, level: str, word: str) -> str:
         count = self.words.get(_join(level, word), 0) + 1

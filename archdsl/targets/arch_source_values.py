@@ -41,6 +41,7 @@ class Reading:
         self.graph = graph
         self.places = Places(graph)
         self.results = frozenset(output.value for output in graph.outputs)
+        self.hidden: set[int] = set()  # learned tensors that are read where another layer has their name
 
     def _read(self, values: tuple[Value, ...], many: bool, body: Body, level: str) -> list[Part]:
         """What makes these values the current ones, if they are not."""
@@ -62,6 +63,12 @@ class Reading:
         if label is not None:
             return ("label", label)
         part, output = body.producers[value]
+        if part.kind == "param":
+            path = self.graph.nodes[value.node].path
+            label = self._relative(path, body, level, named=False)
+            if label is None:
+                self.hidden.add(value.node)
+            return ("label", label or path)
         body.wanted.setdefault(id(part), set()).add(output)
         return ("out", part, output)
 
@@ -70,17 +77,17 @@ class Reading:
         names = [name for name in found if name is not None]
         return min(names, key=lambda name: (name.count("."), len(name)), default=None)
 
-    def _relative(self, path: str, body: Body, level: str) -> str | None:
+    def _relative(self, path: str, body: Body, level: str, named: bool = True) -> str | None:
         """The name of a path as seen from a level, if it is more than a number and nothing nearer has it."""
         above = level
         while above != body.root and not path.startswith(f"{above}."):
             above = above.rpartition(".")[0]
         name = path[len(above) + 1 :] if above else path
-        if not any(char.isalpha() for char in name):
+        if named and not any(char.isalpha() for char in name):
             return None
         inner = level
         while inner != above:
-            if f"{inner}.{name}" in self.places.known:
+            if self.places.taken(f"{inner}.{name}"):
                 return None
             inner = inner.rpartition(".")[0]
         return name
