@@ -119,7 +119,7 @@ CONTAINER_ATTRIBUTES = MODULE_ATTRIBUTES | frozenset(["clear", "items", "keys", 
 
 def hidden(name: str) -> bool:
     """Whether a module has an attribute of this name already, behind which a child would hide."""
-    return name in MODULE_ATTRIBUTES or (name.startswith("__") and name.endswith("__"))
+    return name in MODULE_ATTRIBUTES or name.startswith("__")
 
 
 def hidden_in_container(name: str) -> bool:

@@ -102,8 +102,8 @@ def test_the_help_of_each_command_shows_an_example(command: str, capsys: pytest.
 
 def test_a_fault_of_ours_is_70_in_one_line_and_a_trace_on_demand() -> None:
     code = (
-        "import sys, archdsl.bundled; archdsl.bundled.DECLARATION = None; archdsl.bundled.bundled.cache_clear();"
-        "from archdsl.cli.main import run; sys.exit(run(['list']))"
+        "import sys, archdsl.elaborate; archdsl.elaborate.check = None;"
+        "from archdsl.cli.main import run; sys.exit(run(['check', 'resnet18']))"
     )
     plain = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert plain.returncode == 70
