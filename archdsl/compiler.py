@@ -122,9 +122,9 @@ def build(
 ) -> str | bytes | Path:
     """One target of an arch: its text or bytes, or with `out` the path of the file that holds them now.
 
-    Text targets are `torch`, `arch`, `graph`, `dot` and `svg`; `onnx`, `safetensors`, `png` and `pdf` are bytes.
-    Without `target` the suffix of `out` says which. A file is written whole or not at all. Raises `CompileError` and
-    `UsageError`.
+    Text targets are `torch`, `arch`, `spec`, `graph`, `dot` and `svg`; `onnx`, `safetensors`, `png` and `pdf` are
+    bytes. Without `target` the suffix of `out` says which. A file is written whole or not at all. Raises
+    `CompileError` and `UsageError`.
     """
     from archdsl.targets import registry
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from archdsl.targets.registry import Target
 
-TARGETS = "torch, onnx, safetensors, arch, graph, dot, svg, png or pdf"  # a test holds it to the registry
+TARGETS = "torch, onnx, safetensors, arch, spec, graph, dot, svg, png or pdf"  # a test holds it to the registry
 TargetName = Annotated[
     str | None,
     typer.Option("--target", metavar="TARGET", help=f"{TARGETS}; else -o's suffix says which."),

@@ -16,7 +16,7 @@ from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.syntax.lexer import WORDS
 from archdsl.targets.arch_source_groups import Group
-from archdsl.targets.arch_source_parts import HERE, Hole, Part
+from archdsl.targets.arch_source_parts import ABSENT, HERE, Hole, Part
 from archdsl.targets.arch_source_values import Body, Reading
 
 LISTS = frozenset({"split", "unstack"})  # what flows on behind them is a list, even of one
@@ -58,7 +58,8 @@ class Layers(Reading):
             part = Part("op", label, node.op.word, self._holes(node.op))
             if label is None and self.places.weighted[index]:
                 part.tail = node.path.rpartition(".")[2]
-            self._made(part, values, body, f"{level}.{label}" if level and label else label)
+            named = label is not None and node.op.word not in LISTS
+            self._made(part, values, body, (f"{level}.{label}" if level else label) if named else None)
         listed = node.op.word in LISTS
         if listed:
             part.outputs = -len(values)
@@ -70,7 +71,7 @@ class Layers(Reading):
         for name, info in type(value).model_fields.items():
             item = getattr(value, name)
             if value.open_arguments and name == "sizes":
-                holes += [Hole(axis, size) for axis, size in item]
+                holes += [Hole(axis, size, ABSENT) for axis, size in item]
                 continue
             default = REQUIRED if info.is_required() else self.defaults.get((value.word, name), info.default)
             words = type(value).words()

@@ -13,6 +13,11 @@ def marked_arch(text: str) -> str:
     return f"# flattened by archdsl\n\n{text}"
 
 
+def marked_spec(text: str) -> str:
+    """A spec that was found again in a graph, under a comment."""
+    return f"# written by archdsl\n\n{text}"
+
+
 def marked_dot(text: str) -> str:
     """DOT text under a comment."""
     return f"// {MARK}\n{text}"

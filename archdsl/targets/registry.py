@@ -136,6 +136,12 @@ def _arch(graph: Graph, request: Request) -> str:
     return marks.marked_arch(arch_text(graph))
 
 
+def _spec(graph: Graph, request: Request) -> str:
+    from archdsl.targets.arch_source import arch_source
+
+    return marks.marked_spec(arch_source(graph))
+
+
 def _graph(graph: Graph, request: Request) -> str:
     from archdsl.graph.text import print_graph
 
@@ -177,6 +183,7 @@ TARGETS = {
         Target("onnx", (".onnx",), "an ONNX model with weights, dynamic batch", _onnx, _onnx_file, binary=True),
         Target("safetensors", (".safetensors",), "the weights alone", _safetensors, _safetensors_file, binary=True),
         Target("arch", (".arch",), "the spec, flattened", _arch),
+        Target("spec", (".arch",), "the spec, with its blocks, stages and repetitions found again", _spec),
         Target("graph", (".graph",), "the graph as stable text, which archdsl reads back", _graph),
         Target("dot", (".gv", ".dot"), "the picture as Graphviz text", _dot, picture=True),
         Target("svg", (".svg",), "the picture as SVG", _svg, picture=True),

@@ -77,10 +77,11 @@ class _Describe:
 
     def _modules(self, graph: Graph) -> list[tuple[str, tuple[str, ...], tuple[tuple[str, Call], ...]]]:
         found, seen = [], set()
+        weighted = {type(node.op) for node in graph.nodes if node.op.tensors(*graph.program.shapes_in(node))}
         for index, node in enumerate(graph.nodes):
             tensors = node.op.tensors(*graph.program.shapes_in(node))
-            if not tensors or isinstance(node.op, Learned) or node.path in seen:
-                continue
+            if type(node.op) not in weighted or isinstance(node.op, Learned) or node.path in seen:
+                continue  # one without weights counts where others of its kind have some: those are then optional
             seen.add(node.path)
             module = self(graph, index).module
             if module is not None:

@@ -28,6 +28,7 @@ from archdsl.targets.arch_source import arch_source
 from archdsl.targets.arch_source_parts import HERE
 from tests.support.random_nets import random_net
 from tests.support.small_nets import conv, programs, resnet
+from tests.support.wild_nets import wild_net
 
 FEW = ["resnet18", "resnext50_multibranch", "googlenet", "densenet121", "efficientnet_b0", "unet", "tcn", "vgg11_bn"]
 FEW += ["shufflenet_v2_x1_0", "inception_v3", "mobilenet_v3_large", "regnet_y_400mf", "convnext_tiny", "squeezenet1_0"]
@@ -125,6 +126,11 @@ def kept_paths(graph: Graph) -> list[str]:
     return [node.path for node in graph.nodes if node.path in weights or node.op.word == "param"]
 
 
+def shares_without_name(graph: Graph) -> bool:
+    """True for the random nets that share weights: they share layers at positions, or named as an operation is."""
+    return any(count > 1 for count in graph.applications.values())
+
+
 def rewritten(name: str) -> Graph:
     graph = compile(name)
     return pipeline(graph, [registry.parse(step) for step in REWRITTEN[name]]).graph
@@ -174,12 +180,21 @@ def test_a_written_spec_is_found_again(case: str) -> None:
 def test_a_random_net_is_found_again(seed: int) -> None:
     """Save those that share what has no plain name, which the language cannot say."""
     graph = random_net(seed)
-    try:
-        _, found = again(graph)
-    except UsageError as error:
-        assert "shares the weights" in str(error)
+    if shares_without_name(graph):
+        with pytest.raises(UsageError, match="shares the weights"):
+            arch_source(graph)
         return
-    assert facts(found) == facts(graph)
+    assert facts(again(graph)[1]) == facts(graph)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_wild_net_of_all_operations_is_found_again(seed: int) -> None:
+    graph = wild_net(seed)
+    if shares_without_name(graph):
+        with pytest.raises(UsageError, match="shares the weights"):
+            arch_source(graph)
+        return
+    assert facts(again(graph)[1]) == facts(graph)
 
 
 @settings(max_examples=60, deadline=None)
@@ -199,7 +214,9 @@ def by_hand() -> str:
     """The parts of the bundled family that resnet50d needs, and the variant."""
     names = {"Project", "PoolProject", "Bottleneck", "DeepStem", "resnet"}
     family = parse(Source((specs_root() / "families/resnet.arch").read_text()))
-    kept = [each for each in family.declarations if isinstance(each, tree.Defaults) or each.name.name in names]
+    blocks = [each for each in family.declarations if isinstance(each, tree.Block | tree.Arch)]
+    kept: list[tree.Declaration] = [each for each in family.declarations if isinstance(each, tree.Defaults)]
+    kept += [each for each in blocks if each.name.name in names]
     variant = parse(Source((specs_root() / "resnet50d.arch").read_text()))
     kept += [each for each in variant.declarations if isinstance(each, tree.ArchVariant)]
     return print_tree(tree.File(HERE, tuple(kept)))
