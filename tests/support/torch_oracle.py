@@ -111,7 +111,7 @@ def compute(op: Op, values: list[Tensor], shapes: tuple[Shape, ...], weights: Ma
             return MAX_POOL[dims](x, window.kernel, window.stride, 0, window.dilation)
         case ops.AvgPool():
             window = op.window(shape)
-            if window.symmetric is not None:
+            if window.symmetric is not None and op.padding != "same_tf":
                 return AVG_POOL[dims](
                     x, window.kernel, window.stride, window.symmetric, op.ceil, bool(op.count_padding)
                 )

@@ -3,7 +3,7 @@ weights, lists of values, several inputs and outputs, side heads. Everything tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -14,7 +14,7 @@ from typing import Any
 from archdsl import ops
 from archdsl.graph.graph import Graph
 from archdsl.ir.builder import Builder
-from archdsl.ir.program import Output, Value
+from archdsl.ir.program import Node, Output, Value
 from archdsl.ops.base import Op, ShapeError
 from archdsl.shapes import Shape
 from tests.support.nets import Net
@@ -324,6 +324,15 @@ class Wild:
 
     # ------------------------------------------------------------------ whole
 
+    def batched(self) -> Iterator[tuple[int, Node]]:
+        """The nodes that compute something of an input, not of learned tensors alone."""
+        found: set[int] = set()
+        for index, node in enumerate(self.net.builder.nodes):
+            if isinstance(node.op, ops.Input) or any(value.node in found for value in node.inputs):
+                found.add(index)
+                if node.inputs:
+                    yield index, node
+
     def side_head(self) -> None:
         """A head of training alone on the current value, which stays."""
         here, builder = self.net.here, self.net.builder
@@ -350,8 +359,7 @@ class Wild:
             self.add(ops.Flatten(), (self.net.here,), head)
             self.add(ops.Linear(out=3), (self.net.here,), head, "head")
         if self.random.random() < 0.25:
-            nodes = enumerate(self.net.builder.nodes)
-            computed = [at for at, node in nodes if node.inputs and not node.training and not node.op.random]
+            computed = [at for at, node in self.batched() if not node.training and not node.op.random]
             self.outputs.append(Output("features", Value(self.random.choice(computed))))
         if any(not output.training for output in self.outputs) or self.random.random() < 0.5:
             self.outputs.insert(self.random.randint(0, len(self.outputs)), Output("logits", self.net.here))
