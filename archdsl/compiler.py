@@ -163,9 +163,9 @@ def rewritten(graph: Graph, passes: Sequence[Pass]) -> Result:
 
 def carried(result: Result, old: Callable[[], Mapping[str, np.ndarray]], seed: int) -> dict[str, np.ndarray]:
     """The weights of a rewritten graph: carried by plan, and drawn from the seed where they are new."""
-    from archdsl.weights import initial
+    from archdsl.passes.apply import carry
 
-    return result.plan.apply(old(), initial(result.graph, seed) if result.plan.fresh else None)
+    return carry(result.plan, old(), seed)
 
 
 def proved(graph: Graph, passes: Sequence[Pass]) -> list[tuple[str, Proof]]:

@@ -49,6 +49,14 @@ def is_pointwise(graph: Graph, match: Match[Conv] | Match[ConvTranspose]) -> boo
     return all(size == 1 for size in window.kernel) and all(side == (0, 0) for side in window.sides)
 
 
+def lies_in(graph: Graph, match: Match[object], name: str) -> bool:
+    """True if a node lies at or below a path, in a block, or under a role of this name."""
+    path = match.node.path
+    if path == name or path.startswith(f"{name}."):
+        return True
+    return any(name in (scope.block, scope.role) for scope in graph.ancestors(match.node.scope))
+
+
 def joint_scope(graph: Graph, indices: Iterable[int]) -> int:
     """The innermost scope that holds all these nodes."""
     chains = []

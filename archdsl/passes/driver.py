@@ -10,6 +10,7 @@ from archdsl.diagnostics import ArchdslError
 from archdsl.graph import Graph
 from archdsl.graph.verify import IllegalGraph, verify
 from archdsl.ops import ShapeError
+from archdsl.passes.common import lies_in
 from archdsl.passes.edit import Edit
 from archdsl.passes.plan import Plan, identity
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Pipeline, pattern, sites
@@ -109,7 +110,7 @@ def _round(graph: Graph, rewrite: Pass) -> tuple[Edit, list[Site], list[Site]]:
     found = sites(graph, pattern(type(rewrite)))  # type: ignore[arg-type]
     for matches in reversed(list(found)) if rewrite.backwards else found:
         nodes = list(_flat(matches))
-        if rewrite.where and not any(_lies_in(graph, match, rewrite.where) for match in nodes):
+        if rewrite.where and not any(lies_in(graph, match, rewrite.where) for match in nodes):
             continue
         if any(match.index in edit.touched for match in nodes):
             continue  # the next round sees it as it is then
@@ -140,14 +141,6 @@ def _flat(matches: tuple[Any, ...]) -> Iterator[Match[Any]]:
             yield from match
         else:
             yield match
-
-
-def _lies_in(graph: Graph, match: Match[Any], name: str) -> bool:
-    """True if a node lies at or below a path, in a block, or under a role of this name."""
-    path = match.node.path
-    if path == name or path.startswith(f"{name}."):
-        return True
-    return any(name in (scope.block, scope.role) for scope in graph.ancestors(match.node.scope))
 
 
 def _committed(edit: Edit, rewrite: Pass) -> tuple[Graph, Plan]:
