@@ -15,17 +15,27 @@ from archdsl.ops.base import Input, Learned
 from tests.support import torch_oracle
 
 State = Mapping[str, Tensor]
+FLOAT32 = 2.0**-24  # how far a number may be from the nearest of float32, relatively
 
 
-def run(graph: Graph, state: State, inputs: Mapping[str, Tensor], training: bool) -> list[Tensor]:
+def run(
+    graph: Graph,
+    state: State,
+    inputs: Mapping[str, Tensor],
+    training: bool,
+    disturbed: tuple[type[ops.Op], ...] = (),
+) -> list[Tensor]:
     """The outputs that are there in this mode. In training the running statistics in `state` are updated, and what is
-    dropped is drawn from torch's generator in program order."""
+    dropped is drawn from torch's generator in program order. What the `disturbed` operations compute is moved as much
+    as float32 rounds a number."""
     batch = next(iter(inputs.values())).shape[0]
     values: dict[tuple[int, int], Tensor] = {}
     for index, node in enumerate(graph.nodes):
         if node.training and not training:
             continue
         results = _results(graph, node, state, inputs, [values[value] for value in node.inputs], training, batch)
+        if isinstance(node.op, disturbed):
+            results = [result * (1 + FLOAT32) for result in results]
         for number, result in enumerate(results):
             assert result.shape == (batch, *node.outputs[number].sizes), (node.path, result.shape, node.outputs)
             values[index, number] = result

@@ -234,25 +234,14 @@ def flatten(random: Random, x: Shape) -> Op | None:
     return ops.Flatten() if _flip(random, 0.1) else None
 
 
+def affine(random: Random, x: Shape) -> Op:
+    numbers = [tuple(random.choice((-1.5, 0.1, 0.5, 2.0)) for _ in range(x.sizes[0])) for _ in range(2)]
+    return ops.Affine(scale=numbers[0], shift=numbers[1])
+
+
 UNARY: tuple[Maker, ...] = (
-    *(
-        conv,
-        conv,
-        conv,
-        conv,
-        conv,
-        conv,
-        conv,
-        conv,
-        conv_transpose,
-        conv_transpose,
-        linear,
-        linear,
-        maxpool,
-        maxpool,
-        avgpool,
-        avgpool,
-    ),
+    *(conv,) * 8,
+    *(conv_transpose, conv_transpose, linear, linear, maxpool, maxpool, avgpool, avgpool, affine),
     *(batchnorm, batchnorm, batchnorm, layernorm, layernorm, groupnorm, instancenorm, lrn, softmax, adaptive),
     *(activation,) * 8,
     *(whole_pool, slice_, roll, last, rearrange, rearrange, shuffle, pad, pad, pad_channels, crop, upsample, resize),
