@@ -51,7 +51,7 @@ class Record:
             return True
         if type(other) is not type(self):
             return NotImplemented
-        return self.content() == other.content()  # type: ignore[attr-defined,no-any-return]
+        return self.content() == other.content()
 
     def __hash__(self) -> int:
         return hash((type(self), self.content()))

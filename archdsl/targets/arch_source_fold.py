@@ -235,7 +235,9 @@ def _table(forms: list[_Form], period: int, count: int, taken: frozenset[str]) -
         return None
     each = iter(found)
     number = iter(indices)
-    body = [_relabelled(filled(form.part, (item.value for item in each)), number) for form in rows[0]]
+    body = [
+        _relabelled(filled(form.part, (item.value for item in each if item is not None)), number) for form in rows[0]
+    ]
     columns.order()
     table = tuple(zip(*columns.columns, strict=True)) if len(columns.columns) > 1 else tuple(columns.columns[0])
     return Part("for", holes=(Hole("rows", table),), bodies=(body,), height=height, variables=tuple(columns.names))
@@ -378,7 +380,8 @@ def _continues(stack: Part, call: Part) -> bool:
         following = _counted(call.label)
         if stack.label is None or following is None or following[:-1] != tuple(stack.label[:-1]):
             return False
-        if following[-1].start != stack.label[-1].start + count:
+        first = stack.label[-1]
+        if not isinstance(first, LoopIndex) or following[-1].start != first.start + count:
             return False
     nexts = stack.holes[1 + half :]
     if len(nexts) != half:

@@ -122,7 +122,7 @@ def nodes_of(item: int | Group) -> Iterator[int]:
 
 def called_once(graph: Graph) -> frozenset[int]:
     """Calls of blocks that are called once: they are written where they stand."""
-    counts = Counter(scope.block for scope in graph.scopes[1:] if scope.block)
+    counts: Counter[str | None] = Counter(scope.block for scope in graph.scopes[1:] if scope.block)
     return frozenset(index for index, scope in enumerate(graph.scopes) if index and counts[scope.block] == 1)
 
 

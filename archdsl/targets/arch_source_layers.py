@@ -54,12 +54,12 @@ class Layers(Reading):
             body.shared[node.path].word = node.op.word
             self._made(part, values, body, None)
         else:
-            label = self.places.label(index, level)
-            part = Part("op", label, node.op.word, self._holes(node.op))
-            if label is None and self.places.weighted[index]:
+            place = self.places.label(index, level)
+            part = Part("op", place, node.op.word, self._holes(node.op))
+            if place is None and self.places.weighted[index]:
                 part.tail = node.path.rpartition(".")[2]
-            named = label is not None and node.op.word not in LISTS
-            self._made(part, values, body, (f"{level}.{label}" if level else label) if named else None)
+            named = place is not None and node.op.word not in LISTS
+            self._made(part, values, body, (f"{level}.{place}" if level else place) if named else None)
         listed = node.op.word in LISTS
         if listed:
             part.outputs = -len(values)

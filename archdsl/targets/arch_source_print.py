@@ -83,7 +83,7 @@ class _Printer:
                 name = tree.Ident(HERE, part.word)
                 return tree.Param(HERE, self.label(part.label), tree.Placed(HERE, name, arguments, True))
             case "shared":
-                return tree.Shared(HERE, self._label(part.label), self.placed(part))
+                return tree.Shared(HERE, self.label(part.label), self.placed(part))
             case "aux":
                 return tree.Aux(HERE, self._aux(part, depth))
             case "if":
@@ -153,7 +153,7 @@ class _Printer:
                 holes.append(first.filled(split))
         self.loops[part.height] = name
         label = part.label
-        if count.value == 1 and label is not None:
+        if count.value == 1 and isinstance(label, tuple):
             label = (*label[:-1], str(label[-1].start))
         layer = tree.Layer(HERE, self._label(label), self.placed(Part("call", word=part.word, holes=tuple(holes))))
         chain = tree.Chain(HERE, (layer,))

@@ -175,8 +175,8 @@ class _Flattening:
         layer = tree.Layer(HERE, self._label_of(node.op, level, name), placed)
         results = tuple(Value(index, output) for output in range(len(node.outputs)))
         self.current = results if node.op.word in LISTS else results[0]
-        named = self.variables.get(index)
-        targets = (tree.Target(HERE, tree.Ident(HERE, named)),) if named else ()
+        variable = self.variables.get(index)
+        targets = (tree.Target(HERE, tree.Ident(HERE, variable)),) if variable else ()
         yield tree.Chain(HERE, (*flow, layer), targets)
 
     def _link_from(self, node: Node, level: str) -> tuple[tree.From, ...]:
