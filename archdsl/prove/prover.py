@@ -16,7 +16,7 @@ from archdsl.passes.arrays import Take
 from archdsl.passes.plan import Entry, Plan
 from archdsl.passes.rule import Promise
 from archdsl.prove.compare import REWRITE, Array, deviation, gradient_deviation
-from archdsl.prove.weights import random_fresh, random_weights
+from archdsl.prove.weights import random_fresh, random_weights, settled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -76,15 +76,29 @@ def prove(
         return Proof(promise, ())
     if promise == "exact" and not plan.exact:
         return Proof(promise, (("weights (they are not merely rearranged)", math.inf),))
-    old = dict(weights) if weights is not None else random_weights(before, seed)
+    make = make or generated
+    old = dict(weights) if weights is not None else likely_weights(before, make, seed)
     old = {key: array.astype(np.float64) if array.dtype.kind == "f" else array for key, array in old.items()}
     new = plan.apply(old, random_fresh(plan, seed + 1))
-    make = make or generated
     one, two = make(before, old), make(after, new)
     found = [("outputs", _inference(one, two, _inputs(before, seed, batch or 2), seed))]
     if promise == "exact":
         found += _training(before, one, two, plan, seed, batch or batch_of(before), steps)
     return Proof(promise, tuple(found))
+
+
+def likely_weights(graph: Graph, make: Make, seed: int) -> dict[str, Array]:
+    """Random weights, the statistics of norms near to those of a batch."""
+    import torch
+
+    drawn = random_weights(graph, seed)
+    if not any(isinstance(node.op, BatchNorm) and node.op.track for node in graph.nodes):
+        return drawn
+    module = make(graph, drawn).train()
+    with torch.no_grad():
+        _results(module, _inputs(graph, seed, max(4, batch_of(graph))), seed)
+    updated = {key: tensor.numpy() for key, tensor in module.state_dict().items()}
+    return settled(graph, drawn, updated, seed)
 
 
 def generated(graph: Graph, arrays: Mapping[str, Array]) -> nn.Module:

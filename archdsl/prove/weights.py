@@ -9,18 +9,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.graph import Graph
+from archdsl.ops import BatchNorm
+from archdsl.passes.arrays import Arrays
 from archdsl.passes.plan import Plan
 
 
 def random_weights(graph: Graph, seed: int, dtype: Any = np.float64) -> dict[str, NDArray[Any]]:
     """An array for each state_dict entry, in its order. Variances are log-uniform, so that a wrong `eps` shows."""
     generator = np.random.default_rng(seed)
-    found = {key: _draw(tensor.name, tensor.sizes, tensor.dtype, generator, dtype) for key, _, tensor in graph.state()}
-    for key, array in found.items():
-        # The scale makes up for the variance: values keep their size through many layers, and with it their precision.
-        scale = f"{key.removesuffix('running_var')}weight"
-        if key.endswith("running_var") and scale in found:
-            found[scale] = (found[scale] * np.sqrt(array)).astype(dtype)
+    return {key: _draw(tensor.name, tensor.sizes, tensor.dtype, generator, dtype) for key, _, tensor in graph.state()}
+
+
+def settled(graph: Graph, arrays: Arrays, updated: Arrays, seed: int) -> dict[str, NDArray[Any]]:
+    """Random weights whose norms have statistics near to those of what they see, as after training.
+
+    With statistics from nowhere values grow from layer to layer, and where gates saturate a deep net multiplies
+    rounding errors past all comparison. `updated` is the state after one batch in training: what each norm saw follows
+    from how far its statistics moved. They are put near it, each by a random factor.
+    """
+    generator = np.random.default_rng(seed)
+    found = dict(arrays)
+    for node in graph.nodes:
+        if not isinstance(node.op, BatchNorm) or not node.op.track or node.op.momentum == 0:
+            continue
+        part = 1 / int(updated[f"{node.path}.num_batches_tracked"]) if node.op.momentum is None else node.op.momentum
+        mean, var = (f"{node.path}.running_{name}" for name in ("mean", "var"))
+        seen = {key: arrays[key] + (updated[key] - arrays[key]) / part for key in (mean, var)}
+        spread = np.maximum(seen[var], 1e-2) * np.exp(generator.uniform(np.log(0.8), np.log(1.25), seen[var].shape))
+        found[var] = spread.astype(arrays[var].dtype)
+        found[mean] = (seen[mean] + 0.05 * np.sqrt(spread) * generator.normal(size=spread.shape)).astype(
+            arrays[mean].dtype
+        )
     return found
 
 
@@ -43,6 +62,6 @@ def _draw(name: str, sizes: tuple[int, ...], kind: str, generator: np.random.Gen
         return generator.normal(0, 0.5, sizes).astype(dtype)
     if (name == "weight" and len(sizes) == 1) or name == "weight_g":
         signs = generator.choice([-1.0, 1.0], sizes)
-        return np.asarray(generator.uniform(0.5, 1.5, sizes) * signs, dtype)
+        return np.asarray(generator.uniform(0.2, 0.6, sizes) * signs, dtype)
     fan = max(1, prod(sizes[1:]))
     return generator.normal(0, sqrt(2 / fan) if len(sizes) > 1 else 0.3, sizes).astype(dtype)

@@ -85,7 +85,7 @@ def test_names_spans_and_order_do_not_count(seed: int) -> None:
     assert canonical_hash(reordered(renamed(graph), Random(seed + 1))) == expected
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(12))
 def test_every_change_of_one_node_counts(seed: int) -> None:
     """A role, a mark, the order of arguments, the sharing of weights: for each node that an output depends on."""
     graph = random_net(seed)
