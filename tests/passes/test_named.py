@@ -12,6 +12,7 @@ from archdsl.compiler import compile
 from archdsl.graph import Graph
 from archdsl.ops import BatchNorm, Conv, ConvTranspose, Linear
 from archdsl.passes import driver
+from archdsl.passes.arrays import Take
 from archdsl.passes.canonical import canonical_hash
 from archdsl.passes.driver import Result
 from archdsl.passes.registry import parse
@@ -146,11 +147,17 @@ def foldable(graph: Graph) -> list[tuple[int, int]]:
     return found
 
 
+def plan_of(result: Result) -> list[str]:
+    """The layers whose weights the plan computes anew."""
+    return [entry.key.rpartition(".")[0] for entry in result.plan.entries if not isinstance(entry.expression, Take)]
+
+
 def check_folding(spec: str) -> None:
     graph = compile(spec)
     result = through(graph, "fold-batchnorm")
     pairs = foldable(graph)
     assert result.rewritten == len(pairs)
+    assert set(plan_of(result)) == {graph.nodes[linear].path for linear, _ in pairs}
     assert len(result.graph.nodes) == len(graph.nodes) - len(pairs)
     change = 0
     for linear, norm in pairs:
@@ -158,12 +165,15 @@ def check_folding(spec: str) -> None:
         change += (0 if graph.nodes[linear].op.bias else channels) - 2 * channels  # type: ignore[attr-defined]
     assert result.graph.params == graph.params + change
     assert result.graph.macs == graph.macs
+    if graph.params > MOST:
+        return  # four copies in float64 do not fit beside other work; the same family is compared at other sizes
     small = shrunk(graph)
     again = through(small, "fold-batchnorm")
     proof = prove(small, again.graph, again.plan, "exact-eval", seed=4, make=Direct)
     assert proof.holds, f"{spec}: {proof.text()}"
 
 
+MOST = 200_000_000  # parameters of a net that is run: all bundled ones with norms but regnet_y_128gf
 FAST = (
     "resnet18",
     "plain20",

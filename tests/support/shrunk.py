@@ -6,9 +6,15 @@ from dataclasses import replace
 
 from archdsl.graph import Graph
 from archdsl.graph.verify import verify
+from archdsl.library import specs_root
 from archdsl.ops.base import Input, ShapeError
 
 SIZES = (16, 32, 48, 64, 80, 96, 128, 160, 224, 256, 299, 572)
+
+
+def every_net() -> list[str]:
+    """The names of the bundled nets that need no arguments: each has a file of its own."""
+    return sorted(path.stem for path in (*specs_root().glob("*.arch"), *specs_root().glob("blocks/*.arch")))
 
 
 def shrunk(graph: Graph, least: int = 32) -> Graph:
