@@ -14,8 +14,10 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import torch
+
 from benchmarks import machine
-from benchmarks.lines import LINES
+from benchmarks.lines import LINES, ON_ONE_CORE
 from benchmarks.measure import Result
 
 
@@ -44,7 +46,9 @@ def run(names: list[str], rounds: int) -> list[Result]:
     found: list[Result] = []
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        threads = torch.get_num_threads()
         for name in names:
+            torch.set_num_threads(1 if name in ON_ONE_CORE else threads)
             lines = LINES[name](Path(folder), rounds)
             while True:
                 with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # the exporter talks
