@@ -23,9 +23,12 @@ CLASSES = "num_classes"
 
 
 def arch_source(graph: Graph) -> str:
-    """The spec of a graph, in the style of the formatter. Elaborating it gives the same operations in the same order
-    with the same wiring, roles and state_dict keys (layers without weights may have other positions). Raises
-    `UsageError` for shared weights without a name of their own, which the language cannot say."""
+    """The spec of a graph, in the style of the formatter.
+
+    Elaborating it gives the same operations in the same order with the same wiring, roles and state_dict keys. Layers
+    without weights may have other positions, and branches that a pass left mixed stand one after the other. Raises
+    `UsageError` for shared weights without a name of their own, which the language cannot say.
+    """
     return print_tree(source_tree(graph))
 
 

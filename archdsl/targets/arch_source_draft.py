@@ -11,11 +11,12 @@ from typing import Any
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.syntax.lexer import WORDS
-from archdsl.targets.arch_source_groups import Group, between, called_once, groups, nodes_of
+from archdsl.targets.arch_source_groups import BRANCHES, Group, between, called_once, groups, nodes_of
 from archdsl.targets.arch_source_lanes import Lanes
 from archdsl.targets.arch_source_parts import Label, Part
 from archdsl.targets.arch_source_values import Body, Flow, name_values
 
+MOST_BRANCHES = 2000  # statements of branches that are looked for
 ROLES = frozenset({"stem", "stage", "head"})
 
 
@@ -47,6 +48,7 @@ class Drafting(Lanes):
     ) -> None:
         super().__init__(graph, defaults, named)
         self.instances: list[Instance] = []
+        self.gathering = False
         self.taken = taken | {scope.block for scope in graph.scopes if scope.block}
         root = groups(graph, called_once(graph) | between(graph))
         inputs = tuple(Value(index) for index in graph.inputs)
@@ -58,6 +60,7 @@ class Drafting(Lanes):
     def _items(self, items: Sequence[int | Group], body: Body, level: str) -> list[Part]:
         parts: list[Part] = []
         at = 0
+        items = self._gathered(items, body)
         while at < len(items):
             item = items[at]
             end = self._implicit(items, at, level)
@@ -83,6 +86,8 @@ class Drafting(Lanes):
     def _item(self, item: int | Group, body: Body, level: str) -> list[Part]:
         if not isinstance(item, Group):
             return self._node(item, body, level)
+        if item.scope == BRANCHES:
+            return self._branches(item, body, level) or self._ungathered(item, body, level)
         scope = self.graph.scopes[item.scope]
         if item.torn:
             inner = self._items(item.items, body, level) if not scope.opens else None
@@ -100,6 +105,65 @@ class Drafting(Lanes):
             if made is not None:
                 return made
         return self._with_role(scope.role, self._items(item.items, body, level))
+
+    def _gathered(self, items: Sequence[int | Group], body: Body) -> Sequence[int | Group]:
+        """The same statements, those as a group that are branches of one value up to their merge."""
+        if self.gathering or not any(not isinstance(each, Group) and self._merges(each, body) for each in items):
+            return items
+        out: list[int | Group] = []
+        owner: dict[int, int] = {}  # of each node, its statement in `out`
+        for item in items:
+            start = None if isinstance(item, Group) else self._start(item, out, owner, body)
+            if start is None:
+                owner.update((index, len(out)) for index in nodes_of(item))
+                out.append(item)
+                continue
+            out[start:] = [Group(BRANCHES, [*out[start:], item])]
+            owner.update((index, start) for index in out[start].nodes())  # type: ignore[union-attr]
+        return out
+
+    def _merges(self, index: int, body: Body) -> bool:
+        node = self.graph.nodes[index]
+        return node.op.takes == "list" and not node.op.numbered and len(node.inputs) > 1 and self._plain(node, body)
+
+    def _start(self, index: int, out: list[int | Group], owner: dict[int, int], body: Body) -> int | None:
+        """Where the branches of a merge begin, if they are all that stands between, and read one value alike."""
+        inputs = self.graph.nodes[index].inputs
+        if not self._merges(index, body) or any(value.node not in owner for value in inputs):
+            return None
+        ends = [owner[value.node] for value in inputs]
+        if ends != sorted(set(ends)) or ends[-1] != len(out) - 1:
+            return None
+        first = ends[0]
+        while first >= 0 and len(out) - first <= MOST_BRANCHES:
+            found = [each for item in out[first:] for each in nodes_of(item)]
+            reads = set(self._ends(found)[0])
+            lanes = self._lanes(out[first:], inputs)
+            if lanes is not None and len(reads) == 1 and self._each_reads(lanes, next(iter(reads))):
+                return first
+            first -= 1
+            if first < 0 or not self._belongs(out[first], found):
+                return None
+        return None
+
+    def _belongs(self, item: int | Group, found: list[int]) -> bool:
+        """True if only these statements read an item."""
+        _, gives = self._ends(list(nodes_of(item)))
+        inside = set(found)
+        readers = {reader for value in gives for reader in self.graph.readers(value.node)}
+        return not (self.results & set(gives)) and readers <= inside | set(nodes_of(item))
+
+    def _each_reads(self, lanes: list[list[int | Group]], start: Value) -> bool:
+        """True if every branch reads this value and nothing else of the others."""
+        return all(
+            set(self._ends([index for item in lane for index in nodes_of(item)])[0]) == {start} for lane in lanes
+        )
+
+    def _ungathered(self, item: Group, body: Body, level: str) -> list[Part]:
+        self.gathering = True
+        parts = self._items(item.items, body, level)
+        self.gathering = False
+        return parts
 
     def _whole(self, item: Group) -> bool:
         """True if a dissolved scope is one run after all, so that its level can be written."""

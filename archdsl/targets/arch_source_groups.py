@@ -10,6 +10,8 @@ from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.ops.base import Input
 
+BRANCHES = -1  # the scope of branches that no scope of the graph holds together
+
 
 @dataclass(slots=True)
 class Group:
@@ -61,6 +63,45 @@ def _outer(graph: Graph, index: int) -> Iterator[Value]:
     return (value for value in graph.nodes[index].inputs if not isinstance(graph.nodes[value.node].op, Input))
 
 
+def together(graph: Graph, order: list[int]) -> list[int]:
+    """The same statements, where those of levels side by side that no scope opens stand together level by level: passes
+    that work across branches leave them mixed. Only what does not read across these levels is moved."""
+    opened = {scope.path for scope in graph.scopes if scope.opens}
+    levels = [_bare_level(graph, index, opened) for index in order]
+    out: list[int] = []
+    at = 0
+    while at < len(order):
+        end = at
+        while end < len(order) and levels[end] is not None:
+            end += 1
+        run = list(zip(order[at:end], levels[at:end], strict=True))
+        first: dict[str | None, int] = {}
+        for _, level in run:
+            first.setdefault(level, len(first))
+        where = dict(run)
+        apart = all(
+            value.node not in where or where[value.node] == level
+            for index, level in run
+            for value in graph.nodes[index].inputs
+        )
+        out += [index for index, _ in (sorted(run, key=lambda item: first[item[1]]) if apart else run)]
+        out += order[end : end + 1]
+        at = end + 1
+    return out
+
+
+def _bare_level(graph: Graph, index: int, opened: set[str]) -> str | None:
+    """The level right below a statement's scope that it stands in, if no scope opens it."""
+    node = graph.nodes[index]
+    above = graph.scopes[node.scope].path
+    rest = node.path[len(above) + 1 :] if above else node.path
+    if "." not in rest or node.training or graph.applications[node.path] > 1:
+        return None
+    name = rest.partition(".")[0]
+    level = f"{above}.{name}" if above else name
+    return None if level in opened else level
+
+
 def groups(graph: Graph, dissolved: frozenset[int] = frozenset()) -> Group:
     """The whole net as a group; scopes that are `dissolved` count as torn."""
     return _Grouping(graph, dissolved).root()
@@ -69,7 +110,7 @@ def groups(graph: Graph, dissolved: frozenset[int] = frozenset()) -> Group:
 class _Grouping:
     def __init__(self, graph: Graph, dissolved: frozenset[int]) -> None:
         self.graph = graph
-        self.order = statement_order(graph)
+        self.order = together(graph, statement_order(graph))
         self.chains: list[tuple[int, ...]] = []
         for index, scope in enumerate(graph.scopes):
             above = self.chains[scope.parent] if scope.parent else ()

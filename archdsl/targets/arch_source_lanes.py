@@ -136,9 +136,7 @@ class Lanes(Layers):
     def _branch(self, lane: list[int | Group], value: Value, body: Body, level: str) -> Part:
         skip = not body.skip and (value == body.here if not lane else all(self._all(each, "skip") for each in lane))
         outer, body.skip = body.skip, body.skip or skip
-        parts: list[Part] = []
-        for each in lane:
-            parts += self._items([each], body, level) if not skip else self._item(each, body, level)
+        parts = self._items(lane, body, level)
         parts += self._read((value,), False, body, level)
         body.skip = outer
         return Part("branch", role="skip" if skip else None, bodies=(parts,))

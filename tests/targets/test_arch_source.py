@@ -238,6 +238,17 @@ def test_the_multibranch_net_is_written_as_the_grouped_one() -> None:
     assert renamed[0] == renamed[1]
 
 
+def test_paths_that_a_pass_mixed_stand_one_after_the_other_again() -> None:
+    """The pass makes all first convolutions, then all norms, and so on; the spec has a branch for each path."""
+    graph = pipeline(compile("resnext50"), [registry.parse("grouped-to-multibranch")]).graph
+    text, found = again(graph)
+    assert canonical_hash(found) == canonical_hash(graph)
+    assert [key for key, _, _ in found.state()] == [key for key, _, _ in graph.state()]
+    assert "branches add {" in text
+    assert '"path{i}" {' in text
+    assert len(text.splitlines()) < 60
+
+
 def test_a_resnet_has_its_blocks_stages_and_conditions_again() -> None:
     text = arch_source(compile("resnet50"))
     assert "block Bottleneck(width, stride=1) {" in text
