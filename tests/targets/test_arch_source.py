@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archdsl.bundled import bundled
 from archdsl.compiler import compile
 from archdsl.diagnostics import UsageError
 from archdsl.graph.graph import Graph
@@ -32,6 +31,7 @@ from tests.support.wild_nets import wild_net
 
 FEW = ["resnet18", "resnext50_multibranch", "googlenet", "densenet121", "efficientnet_b0", "unet", "tcn", "vgg11_bn"]
 FEW += ["shufflenet_v2_x1_0", "inception_v3", "mobilenet_v3_large", "regnet_y_400mf", "convnext_tiny", "squeezenet1_0"]
+ALL = sorted({path.stem for path in specs_root().glob("*.arch")})
 REWRITTEN = {
     "resnet50a": ["resnet-b", "resnet-c", "resnet-d"],
     "resnext50_multibranch": ["multibranch-to-grouped"],
@@ -153,7 +153,7 @@ def test_a_spec_that_is_found_again_elaborates_to_the_same_net(name: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(bundled()))
+@pytest.mark.parametrize("name", ALL)
 def test_every_bundled_spec_is_found_again(name: str) -> None:
     graph = compile(name)
     assert facts(again(graph)[1]) == facts(graph)
