@@ -24,11 +24,10 @@ from tests.support.spec_peers import (
     image_of,
     layout,
     put,
-    results,
     same_distribution,
     torchvision_peer,
 )
-from tests.support.twins import assert_same_bits, random_state
+from tests.support.twins import random_state
 
 PUBLISHED: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data/published_convnets.json").read_text())
 REFERENCE: dict[str, Any] = PUBLISHED["torchvision"]
@@ -162,18 +161,3 @@ def test_initial_values_are_drawn_as_torchvision_draws_them(name: str) -> None:
     ours = peer(name).ours(seed=7).state_dict()
     found = {key: same_distribution(ours[key], theirs[key]) for key in theirs}
     assert {key: why for key, why in found.items() if why is not None} == {}
-
-
-@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small", "googlenet"])
-def test_generated_source_stands_alone_and_is_the_live_module(name: str) -> None:
-    source = archdsl.build(name, "torch")
-    assert isinstance(source, str)
-    assert "archdsl" not in "".join(line for line in source.splitlines() if "import" in line)
-    names: dict[str, Any] = {"__name__": "standalone"}
-    exec(compile(source, name, "exec"), names)
-    live = peer(name).ours()
-    alone = names[type(live).__name__]()
-    image = image_of(96, 2)
-    state = random_state(live)
-    one, other = (results(put(module, state, torch.float32, training=False), image) for module in (alone, live))
-    assert_same_bits(one, other)

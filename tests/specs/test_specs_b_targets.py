@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,12 +10,11 @@ import torch
 from torch import nn
 
 import archdsl
-from archdsl.graph.graph import Graph
 from archdsl.prove.compare import ONNXRUNTIME, deviation
 from archdsl.targets import onnx_model
 from archdsl.targets.torch_module import instantiate, module_class
 from tests.support import onnx_run
-from tests.support.spec_peers import put
+from tests.support.spec_peers import put, standing_alone
 from tests.support.twins import State, random_state, same_bits
 
 ROOT = archdsl.specs_root()
@@ -56,18 +53,6 @@ def weights_of(name: str, module: nn.Module) -> State:
     return state
 
 
-def alone(graph: Graph, source: str) -> nn.Module:
-    """The module that the generated source declares, from the source and torch alone."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-            assert all(name.partition(".")[0] in ("torch", *sys.stdlib_module_names) for name in names)
-    found: dict[str, Any] = {"__name__": "alone"}
-    exec(compile(source, "<alone>", "exec"), found)
-    module: nn.Module = found[module_class(graph).__name__]()
-    return module
-
-
 @pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 def test_onnx_and_source_are_the_live_modules_net(name: str, request: pytest.FixtureRequest) -> None:
     """onnx accepts and infers every shape, onnxruntime computes what torch does; the source alone, the same bits."""
@@ -83,7 +68,8 @@ def test_onnx_and_source_are_the_live_modules_net(name: str, request: pytest.Fix
         expected = live(*images)
         source = archdsl.build(name, "torch", **parameters)
         assert isinstance(source, str)
-        module = put(alone(graph, source), state, torch.float32, training=False)
+        alone = standing_alone(source, module_class(graph).__name__)
+        module = put(alone(), state, torch.float32, training=False)
         assert same_bits(module(*images), expected)
     assert expected.isfinite().all()
     onnx_run.assert_sound(onnx_model.structure(graph))

@@ -6,6 +6,8 @@ distributions are the question.
 
 from __future__ import annotations
 
+import ast
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -125,6 +127,18 @@ def results(module: nn.Module, image: Tensor) -> dict[str, Tensor]:
     torch.manual_seed(2)  # dropped elements and branches are the same in both
     given = module(image)
     return {"output": given} if isinstance(given, Tensor) else given._asdict()
+
+
+def standing_alone(source: str, name: str) -> type[nn.Module]:
+    """The class of that name that generated source declares, run beside nothing but torch and the standard library."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            assert all(name.partition(".")[0] in ("torch", *sys.stdlib_module_names) for name in names)
+    found: dict[str, Any] = {"__name__": "standing_alone"}
+    exec(compile(source, "<standing alone>", "exec"), found)
+    made: type[nn.Module] = found[name]
+    return made
 
 
 def image_of(side: int, batch: int, dtype: torch.dtype = torch.float32, channels: int = 3) -> Tensor:
