@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -187,6 +187,18 @@ def _resolve(arch: ArchValue, elaborator: Elaborator, chain: tuple[tree.Node, ..
     return elaborator.expressions.bind(layer, base.arguments, Env(arch.module), replace=True)
 
 
+def _demands(arch: ArchValue, elaborator: Elaborator) -> Iterator[tuple[tree.Require, Module]]:
+    """What each variant of a resolved chain requires, the first one's first, and the file in which that stands."""
+    declaration = arch.declaration
+    if isinstance(declaration, tree.Arch):
+        return
+    base = elaborator.expressions.of_module(arch.module, declaration.base.name.name, declaration.base.span)
+    yield from _demands(base, elaborator)
+    for claim in declaration.claims:
+        if isinstance(claim, tree.Require):
+            yield claim, arch.module
+
+
 def _all_parameters(layer: LayerValue) -> tuple[str, ...]:
     assert isinstance(layer.target, BlockValue)
     return (*layer.parameters(), *(s for s in _symbols(layer.target.declaration) if s not in layer.parameters()))
@@ -222,7 +234,7 @@ def _build(
     try:
         layer = _resolve(arch, elaborator, ())
         layer, symbols = _set(layer, arch, given, elaborator)
-        program = run(arch, layer, symbols, elaborator, claimed=not given)
+        program = run(arch, layer, symbols, elaborator, claimed=not given, demands=tuple(_demands(arch, elaborator)))
     except Found as found:
         elaborator.record(found.problem)
         program = None

@@ -37,6 +37,11 @@ def require(elaborator: Elaborator, statement: tree.Require, env: Env) -> None:
     elaborator.later.append(later)
 
 
+def demand(elaborator: Elaborator, statement: tree.Require, env: Env) -> None:
+    """Holds a requirement in a variant's braces against the finished net. Raises `Found` if it is not met."""
+    _hold(elaborator, statement, env.inner(metrics=True, reading=True))
+
+
 def _hold(elaborator: Elaborator, statement: tree.Require, env: Env) -> None:
     value = elaborator.expressions.value(statement.condition, env)
     if value is POISON:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import PurePath
@@ -13,7 +14,7 @@ from archdsl.elaborate.environment import Env, Place
 from archdsl.elaborate.flow import Flows
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.layers import plain_arguments
-from archdsl.elaborate.modules import ArchValue
+from archdsl.elaborate.modules import ArchValue, Module
 from archdsl.elaborate.problems import names, shapes, structure
 from archdsl.elaborate.values import POISON, BlockValue, Labelled, LayerValue, Tensor, flow_of, kind_of
 from archdsl.ir.program import Output, Program, Value
@@ -22,9 +23,16 @@ from archdsl.syntax import tree
 
 
 def run(
-    arch: ArchValue, layer: LayerValue, symbols: dict[str, Any], elaborator: Elaborator, *, claimed: bool
+    arch: ArchValue,
+    layer: LayerValue,
+    symbols: dict[str, Any],
+    elaborator: Elaborator,
+    *,
+    claimed: bool,
+    demands: Sequence[tuple[tree.Require, Module]] = (),
 ) -> Program | None:
-    """The program of an arch with its arguments, or `None` if the elaborator recorded mistakes."""
+    """The program of an arch with its arguments, or `None` if the elaborator recorded mistakes. `demands` are the
+    requirements of its chain of variants, each with the file in which it stands."""
     assert isinstance(layer.target, BlockValue)
     declaration, flows = layer.target.declaration, Flows(elaborator)
     env = flows.layers.frame(layer, layer.target, None, "", arch.declaration.name.span, None)
@@ -53,10 +61,15 @@ def run(
     _sums(program)
     for later in elaborator.later:
         later()
+    for demand, module in demands:
+        try:
+            claims.demand(elaborator, demand, Env(module, stream))
+        except Found as found:
+            elaborator.record(found.problem)
     if claimed:
         own = arch.declaration
         expects = (
-            [(item, Env(arch.module, stream)) for item in own.expects]
+            [(item, Env(arch.module, stream)) for item in own.claims if isinstance(item, tree.Expect)]
             if isinstance(own, tree.ArchVariant)
             else flows.expects
         )

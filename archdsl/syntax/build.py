@@ -316,5 +316,5 @@ def number(text: str) -> int | float:
 
 
 ACTIONS: dict[str, Any] = {name: value for name, value in vars(Builder).items() if callable(value)}
-ACTIONS |= dict.fromkeys(("expects",), Builder.several)
+ACTIONS |= dict.fromkeys(("claims",), Builder.several)
 ACTIONS |= dict.fromkeys(("residual_if", "filter"), Builder.only)

@@ -13,7 +13,7 @@ from archdsl.syntax.lexer import Token
 from archdsl.syntax.repair import Situation, diagnose
 from archdsl.syntax.tables import Tables, tables
 
-UNITS = ("statement", "expect", "declaration")  # what the machine skips as a whole after a mistake
+UNITS = ("statement", "claim", "declaration")  # what the machine skips as a whole after a mistake
 NESTS = frozenset(
     ["conditional", "binary", "unary", "attribute", "index", "slice", "call", "list_of", "comprehension", "condition"]
 )
@@ -159,7 +159,7 @@ class Machine:
         self._cut(here.depth)
         while True:
             kind = self.tokens[at].kind
-            if kind == "{" and here.unit != "expect":
+            if kind == "{" and here.unit != "claim":
                 self.tokens[here.first : at] = _head(here.unit, self.tokens[at].start)
                 return here.first
             if level == 0 and (kind in ("NL", "}") or kind == "END"):

@@ -357,11 +357,11 @@ class Arch(Node):
 
 
 class ArchVariant(Node):
-    """`arch name = other(arguments) { expect ... }`."""
+    """`arch name = other(arguments) { expect ... }`; a claim is an `expect` or a `require`."""
 
     name: Ident
     base: Placed
-    expects: tuple[Expect, ...] = ()
+    claims: tuple[Expect | Require, ...] = ()
     doc: str = ""
 
 

@@ -43,8 +43,8 @@ def _declaration(declaration: tree.Declaration) -> str:
             return f"arch {name.name}({_parameters(parameters)}) " + "\n".join(_braces(_body(body))) + "\n"
         case tree.BlockVariant(name=name, base=base):
             return f"block {name.name} = {_placed(base)}\n"
-        case tree.ArchVariant(name=name, base=base, expects=expects):
-            lines = [line for expect in expects for line in _statement(expect)]
+        case tree.ArchVariant(name=name, base=base, claims=claims):
+            lines = [line for claim in claims for line in _statement(claim)]
             head = f"arch {name.name} = {_placed(base)}"
             return "\n".join(_headed(head, _braces(lines)) if lines else [head]) + "\n"
 

@@ -104,3 +104,42 @@ def test_what_stands_behind_a_failed_requirement_of_a_block_is_not_told_too() ->
 def test_several_claims_that_do_not_hold_are_told_together() -> None:
     claims = "expect params == 1\nexpect depth == 1\nrequire macs == 1"
     assert codes(NET.format(arch=claims, block="")) == ["E0701", "E0701", "E0702"]
+
+
+VARIANTS = """
+arch net(width=4) {{
+    input [16]
+    fc: linear(width)
+}}
+arch small = net() {{
+    expect params == 68
+    require params < 100
+    {claim}
+}}
+arch derived = small() {{ require fc.c % 2 == 0, "{{fc.c}} is odd" }}
+"""
+
+
+@pytest.mark.parametrize("claim", ["require fc.shape == [4]", "require depth == 1 and fc.params == params"])
+def test_a_requirement_of_a_variant_reads_the_finished_net(claim: str) -> None:
+    assert program(VARIANTS.format(claim=claim), "small").parameters == (("width", 4),)
+
+
+@pytest.mark.parametrize("claim, code", [("require macs > 64", "E0702"), ("require fc", "E0704")])
+def test_a_requirement_of_a_variant_that_is_not_met_is_told(claim: str, code: str) -> None:
+    assert codes(VARIANTS.format(claim=claim), "small") == [code]
+
+
+def test_a_requirement_of_a_variant_holds_in_every_build_and_its_figures_in_none_but_its_own() -> None:
+    text = VARIANTS.format(claim="")
+    assert program(text, "small", width=5).parameters == (("width", 5),)  # 68 parameters are expected of a width of 4
+    assert codes(text, "small", width=6) == ["E0702"]
+
+
+def test_a_variant_meets_what_those_before_it_require() -> None:
+    text = VARIANTS.format(claim="")
+    assert program(text, "derived", width=2).parameters == (("width", 2),)
+    assert codes(text, "derived", width=6) == ["E0702"]
+    (odd,) = mistakes(text, "derived", width=5)
+    assert odd.message == "5 is odd"
+    assert codes(text, "derived", width=7) == ["E0702", "E0702"]

@@ -136,15 +136,17 @@ def statements(inner: st.SearchStrategy[tree.Statement]) -> st.SearchStrategy[tr
 
 lets = st.builds(tree.Let, st.just(NO), distinct, small)
 defaults = st.builds(tree.Defaults, st.just(NO), lists(placed, 1))
+requires = st.builds(tree.Require, st.just(NO), small, st.one_of(st.none(), texts))
 simple = st.one_of(
     layers.map(lambda layer: tree.Chain(NO, (layer,))),
     lets,
     defaults,
-    st.builds(tree.Require, st.just(NO), small, st.one_of(st.none(), texts)),
+    requires,
     st.builds(tree.Param, st.just(NO), labels, placed),
     st.builds(tree.Shared, st.just(NO), labels, placed),
 )
 expects = st.builds(tree.Expect, st.just(NO), small, st.one_of(st.none(), small))
+claims: st.SearchStrategy[tree.Expect | tree.Require] = st.one_of(expects, requires)
 nested = st.recursive(simple, statements, max_leaves=4)
 items = st.builds(tree.OutputItem, st.just(NO), maybe, small)
 direct = st.one_of(
@@ -185,7 +187,7 @@ def files(draw: st.DrawFn) -> tree.File:
             case "block =":
                 found.append(tree.BlockVariant(NO, next(name), draw(placed), draw(docs)))
             case "arch =":
-                found.append(tree.ArchVariant(NO, next(name), draw(placed), draw(lists(expects)), draw(docs)))
+                found.append(tree.ArchVariant(NO, next(name), draw(placed), draw(lists(claims)), draw(docs)))
             case _:
                 found.append(tree.Let(NO, (next(name),), draw(small)))
     return tree.File(NO, tuple(found), draw(docs))
