@@ -147,7 +147,7 @@ def test_compound_scaling_holds_its_rule() -> None:
 def test_a_family_is_formatted_and_worth_its_length(file: Path) -> None:
     text = file.read_text()
     assert format_source(Source(text, file.name, file)) == text
-    assert len(text.splitlines()) <= 125
+    assert len(text.splitlines()) <= 120
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,6 @@ def test_a_member_is_short_formatted_and_states_its_figures(name: str) -> None:
     file = SPECS / f"{name}.arch"
     text = file.read_text()
     assert format_source(Source(text, file.name, file)) == text
-    assert len(text.splitlines()) <= 16
+    assert len(text.splitlines()) < 15
     assert all(claim in text for claim in ("## ", "expect params ==", "expect macs ==", "expect depth =="))
     assert any(source in text for source in ("arXiv:", "NeurIPS"))
