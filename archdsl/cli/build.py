@@ -10,6 +10,7 @@ import typer
 
 from archdsl.cli import console, inputs, options
 from archdsl.cli.outputs import may_write
+from archdsl.cli.places import check_where
 from archdsl.diagnostics import UsageError, quote
 from archdsl.files import needs_file
 
@@ -70,6 +71,7 @@ def build(
         arrays: Callable[[], dict[str, np.ndarray]] = partial(weights_of, graph, weights, seed, console.note)
         if rewrites:
             result = rewritten(graph, rewrites)
+            check_where(rewrites, graph, result.graph)
             graph, arrays = result.graph, partial(carried, result, arrays, seed)
         request = registry.Request(arrays)
         registry.produce(chosen, graph, request, path)

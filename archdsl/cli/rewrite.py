@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archdsl.cli import console, inputs, options
 from archdsl.cli.outputs import may_write
-from archdsl.diagnostics import UsageError
-from archdsl.files import STANDARD, write
+from archdsl.cli.places import check_where
+from archdsl.diagnostics import UsageError, quote
+from archdsl.files import STANDARD, needs_file, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import numpy as np
+    from collections.abc import Sequence
 
     from archdsl.passes.driver import Result
+    from archdsl.prove.prover import Proof
 
 Save = Annotated[
-    Path | None, typer.Option("--save-weights", metavar="FILE", help="Write the carried weights (safetensors).")
+    Path | None,
+    typer.Option("--save-weights", metavar="FILE", help="Write the carried weights: safetensors, .pt or .pth."),
 ]
 Verify = Annotated[bool, typer.Option("--verify", help="Prove what the passes promise, on random inputs in float64.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Tell every site: rewritten, or kept and why.")]
@@ -45,65 +46,120 @@ def rewrite(
 ) -> None:
     """Rewrite a spec by passes, one after the other, and print the result as a spec; its weights come along.
 
+    Where --verify finds a promise broken, nothing is written.
+
     Examples: archdsl rewrite resnet50a --pass resnet-b --pass resnet-c --pass resnet-d -o resnet50d.arch
 
     archdsl rewrite resnext50_multibranch --pass multibranch-to-grouped --weights old.pth --save-weights new.safetensors
     """
-    from archdsl.compiler import graph_of, proved, rewritten, weights_of
+    from archdsl.compiler import carried, graph_of, proved, rewritten, weights_of
     from archdsl.targets.arch_source import arch_source
+    from archdsl.targets.registry import provenance
+    from archdsl.weights import save
 
     chosen = options.chosen_passes(passes, pass_file)
     if not chosen:
         raise UsageError("name a pass: --pass fold-batchnorm (`archdsl passes` lists them)")
+    _check_files(out, weights, save_weights, force, as_json)
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
-    for path in (out, save_weights):
-        may_write(path, force)
     result = rewritten(graph, chosen)
+    check_where(chosen, graph, result.graph)
     proofs = proved(graph, chosen) if verify else []
+    arrays = None
     if save_weights is not None:
-        _save(result, partial(weights_of, graph, weights, seed, console.note), seed, save_weights)
-    text = arch_source(result.graph)
-    if not as_json or out is not None:
+        arrays = carried(result, partial(weights_of, graph, weights, seed, console.note), seed)
+    text = f"# archdsl rewrite {quote(graph.name)}{''.join(f' --pass {quote(name)}' for name in passes or ())}\n\n"
+    text += arch_source(result.graph)
+    holds = all(proof.holds for _, proof in proofs)
+    if holds and (not as_json or out is not None):
         write(str(out) if out is not None else STANDARD, text.encode())
-    _tell(result, [f"{name}: {proof.text()}" for name, proof in proofs], explain, as_json, text)
-    if not all(proof.holds for _, proof in proofs):
+    if holds and save_weights is not None and arrays is not None:
+        save(save_weights, arrays, provenance(result.graph))
+        console.note(f"wrote {save_weights}")
+    if as_json:
+        console.say_json(**_facts(result, proofs, text))
+    else:
+        _tell(result, proofs, explain)
+    if not holds:
+        console.note("nothing was written, since a promise does not hold")
         raise typer.Exit(1)
 
 
-def _save(result: Result, old: Callable[[], Mapping[str, np.ndarray]], seed: int, path: Path) -> None:
-    from archdsl.compiler import carried
-    from archdsl.targets.registry import provenance
-    from archdsl.weights.checkpoint import write as write_weights
+def _check_files(out: Path | None, weights: Path | None, save_weights: Path | None, force: bool, as_json: bool) -> None:
+    """Raises `UsageError` for files that cannot be what they are named for, before any work is done."""
+    from archdsl.weights.checkpoint import saved_as
 
-    write_weights(path, carried(result, old, seed), provenance(result.graph))
-    console.note(f"wrote {path}")
-
-
-def _tell(result: Result, proofs: list[str], explain: bool, as_json: bool, text: str) -> None:
-    sites = [
-        {"pass": site.name, "paths": list(site.paths), "outcome": site.outcome, "reason": site.reason}
-        for site in result.trace
-    ]
     if as_json:
-        console.say_json(
-            ok=True,
-            rewritten=result.rewritten,
-            params=result.graph.params,
-            macs=result.graph.macs,
-            new=list(result.plan.fresh),
-            dropped=list(result.plan.dropped),
-            sites=sites,
-            proofs=proofs,
-            spec=text,
-        )
-        return
+        needs_file(out or "", "--json and the spec would both be on stdout")
+    if weights is not None and save_weights is None:
+        raise UsageError("--weights says what to carry: name with --save-weights where to")
+    for path in (out, save_weights):
+        if path is None or str(path) == STANDARD:
+            continue
+        if path.is_dir() or not path.parent.is_dir():
+            raise UsageError(f"{quote(str(path))}: {'is a directory' if path.is_dir() else 'there is no such folder'}")
+        if weights is not None and path.resolve() == weights.resolve():
+            raise UsageError(f"{quote(str(path))} is read and would be written too: name another file")
+    if save_weights is not None:
+        if str(save_weights) == STANDARD:
+            raise UsageError("weights are not written to stdout: name a file with --save-weights")
+        saved_as(save_weights)
+        if out is not None and out.resolve() == save_weights.resolve():
+            raise UsageError(f"{quote(str(out))} cannot hold both the spec and the weights")
+    for path in (out, save_weights):
+        may_write(path, force)
+
+
+def _new(result: Result) -> list[str]:
+    """The arrays of the result that hold nothing of the old ones, or not alone."""
+    from archdsl.passes.arrays import Const, Fresh, leaves
+
+    found = []
+    for entry in result.plan.entries:
+        below = list(leaves(entry.expression))
+        if any(isinstance(leaf, Fresh) for leaf in below) or all(isinstance(leaf, Const) for leaf in below):
+            found.append(entry.key)
+    return found
+
+
+def _facts(result: Result, proofs: Sequence[tuple[str, Proof]], text: str) -> dict[str, Any]:
+    return {
+        "ok": all(proof.holds for _, proof in proofs),
+        "rewritten": result.rewritten,
+        "params": result.graph.params,
+        "macs": result.graph.macs,
+        "new": _new(result),
+        "dropped": list(result.plan.dropped),
+        "plan": result.plan.text().splitlines(),
+        "sites": [
+            {"pass": site.name, "paths": list(site.paths), "outcome": site.outcome, "reason": site.reason}
+            for site in result.trace
+        ],
+        "proofs": [f"{name}: {proof.text()}" for name, proof in proofs],
+        "spec": text,
+    }
+
+
+def _tell(result: Result, proofs: Sequence[tuple[str, Proof]], explain: bool) -> None:
+    new, dropped = _new(result), result.plan.dropped
     if explain:
         for site in result.trace:
             where = ", ".join(site.paths[:4]) + (f" and {len(site.paths) - 4} more" if len(site.paths) > 4 else "")
             console.note(f"{site.name}: {site.outcome} {where}{': ' + site.reason if site.reason else ''}")
         for line in result.plan.text().splitlines():
             console.note(f"  {line}")
-    for proof in proofs:
-        console.note(proof)
-    fresh = f", {len(result.plan.fresh)} arrays are new" if result.plan.fresh else ""
-    console.note(f"{result.rewritten} sites rewritten{fresh}")
+        for key in dropped:
+            console.note(f"  {key} is left behind")
+    for name, proof in proofs:
+        console.note(f"{name}: {proof.text()}")
+    parts = [_counted(result.rewritten, "site") + " rewritten"]
+    kept = len(result.trace) - result.rewritten
+    if kept and not explain:
+        parts.append(f"{kept} kept (--explain tells why)")
+    parts += [f"{_counted(len(new), 'array')} new"] if new else []
+    parts += [f"{_counted(len(dropped), 'array')} left behind"] if dropped else []
+    console.note(", ".join(parts))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -12,7 +12,7 @@ from archdsl.graph import Graph
 from archdsl.ops.base import Tensor
 from archdsl.passes.arrays import Arrays
 from archdsl.passes.plan import Plan
-from archdsl.weights import match, read, write
+from archdsl.weights import match, read, save
 from archdsl.weights.drawing import drawn
 
 Note = Callable[[str], None]
@@ -41,12 +41,13 @@ def carry_checkpoint(
     metadata: Mapping[str, str] | None = None,
     note: Note = lambda text: None,
 ) -> None:
-    """A safetensors file with the weights of the new graph, made of a checkpoint of the old one.
+    """A checkpoint with the weights of the new graph, made of one of the old graph.
 
-    `source` is safetensors, or a state_dict that torch wrote; its keys and shapes must be those of `before`. Raises
-    `CompileError` if they are not, `WeightsError` and `FileError` for files, and `PlanError`.
+    Each is safetensors, or a state_dict as torch writes it, by its suffix; only safetensors holds the metadata. The
+    keys and shapes of `source` must be those of `before`. Raises `CompileError` if they are not, `WeightsError`,
+    `FileError` and `UsageError` for files, and `PlanError`.
     """
-    write(out, carry(plan, match(before, read(source), note), seed), metadata or {})
+    save(out, carry(plan, match(before, read(source), note), seed), metadata or {})
 
 
 def _kind(dtype: str | None) -> Literal["float32", "int64"]:

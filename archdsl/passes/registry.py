@@ -83,7 +83,12 @@ def parse(text: str, known: Mapping[str, type[Pass]] | None = None) -> Pass:
         hint = did_you_mean(word, known) or "`archdsl passes` lists them"
         raise UsageError(f"there is no pass `{word}`: {hint}")
     kind = known[word]
-    values = dict(_setting(kind, setting) for setting in settings)
+    values: dict[str, Any] = {}
+    for setting in settings:
+        name, value = _setting(kind, setting)
+        if name in values:
+            raise UsageError(f"`{kind.word()}` has its option `{name}` twice")
+        values[name] = value
     return kind(**values)
 
 
@@ -91,7 +96,9 @@ def _setting(kind: type[Pass], setting: str) -> tuple[str, Any]:
     name, equals, text = setting.partition("=")
     name = name.strip().replace("-", "_")
     takes = options(kind)
-    if not equals or name not in takes:
+    if name in takes and not equals:
+        raise UsageError(f"the option `{name}` of `{kind.word()}` has no value: write `{name}=...`")
+    if name not in takes:
         hint = did_you_mean(name, takes) or f"it has {', '.join(takes)}"
         raise UsageError(f"`{kind.word()}` has no option `{name}`: {hint}")
     return name, _value(kind, name, takes[name][0], text.strip())

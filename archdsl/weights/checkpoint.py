@@ -1,4 +1,4 @@
-"""Checkpoints on disk: safetensors in and out, torch's files in.
+"""Checkpoints on disk: safetensors and torch's files, in and out.
 
 The layout of safetensors (github.com/huggingface/safetensors, "Format"): eight bytes with the length of a JSON header,
 the header, then the arrays without gaps. It is written here by hand, so that the same arrays give the same bytes and
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from archdsl.diagnostics import ArchdslError
+from archdsl.diagnostics import ArchdslError, UsageError
 from archdsl.files import FileError, write_atomic
 
 DTYPES = {
@@ -71,6 +71,25 @@ def _read_safetensors(file: Path) -> Arrays:
 def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
     """A safetensors file with these arrays and metadata: whole or not at all, the same bytes for the same contents."""
     write_atomic(path, chunks(arrays, metadata))
+
+
+def save(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """A checkpoint in the form that its suffix names; only safetensors holds the metadata. Raises `UsageError`."""
+    suffix = saved_as(path)
+    if suffix == ".safetensors":
+        write(path, arrays, metadata)
+        return
+    from archdsl.weights.torch_files import torch_bytes
+
+    write_atomic(path, torch_bytes(arrays))
+
+
+def saved_as(path: str | os.PathLike[str]) -> str:
+    """The suffix of a checkpoint to be written. Raises `UsageError` for one that names no form of weights."""
+    suffix = Path(path).suffix
+    if suffix != ".safetensors" and suffix not in TORCH_SUFFIXES:
+        raise UsageError(f"{path}: weights are written as .safetensors or {', '.join(TORCH_SUFFIXES)}")
+    return suffix
 
 
 def chunks(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:

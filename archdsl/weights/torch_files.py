@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,15 @@ def read_torch(file: Path) -> Arrays:
     if found is None:
         raise WeightsError(f"{file}: holds no state_dict (a mapping of names to tensors)")
     return {key: _array(tensor) for key, tensor in found.items()}
+
+
+def torch_bytes(arrays: Mapping[str, np.ndarray]) -> memoryview:
+    """The bytes of a state_dict file that `torch.load(weights_only=True)` reads."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save({key: torch.from_numpy(np.array(array, order="C")) for key, array in arrays.items()}, buffer)
+    return buffer.getbuffer()
 
 
 def draw_seed() -> int:

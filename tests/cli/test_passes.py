@@ -205,3 +205,114 @@ class ReluToSilu(Pass):
     assert "silu" in text
     assert "-> relu" not in text
     assert run(["check", "smooth.arch"]) == 0
+
+
+FOLD = ["rewrite", "few.arch", "--pass", "fold-batchnorm"]
+
+
+def test_saved_weights_have_the_form_that_their_suffix_names(specs: Path) -> None:
+    torch = pytest.importorskip("torch")
+    assert run(["build", "few.arch", "-o", "old.safetensors", "--seed", "3"]) == 0
+    torch.save({key: torch.from_numpy(array) for key, array in load_file("old.safetensors").items()}, "old.pt")
+    assert run([*FOLD, "-o", "a.arch", "--weights", "old.pt", "--save-weights", "a.pth"]) == 0
+    assert run([*FOLD, "-o", "b.arch", "--weights", "old.safetensors", "--save-weights", "b.safetensors"]) == 0
+    one, two = torch.load("a.pth", weights_only=True), load_file("b.safetensors")
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(one[key].numpy(), two[key]) for key in two)
+    assert run(["build", "a.arch", "-o", "a.onnx", "--weights", "a.pth"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["--save-weights", "new.npz"], "weights are written as .safetensors or .pt"),
+        (["--save-weights", "-"], "name a file with --save-weights"),
+        (["--save-weights", "nowhere/new.pt"], "there is no such folder"),
+        (["-o", "nowhere/new.arch", "--save-weights", "new.pt"], "there is no such folder"),
+        (["-o", "new.pt", "--save-weights", "./new.pt"], "cannot hold both"),
+        (["--weights", "few.safetensors", "--save-weights", "few.safetensors"], "is read and would be written too"),
+        (["--weights", "few.safetensors"], "name with --save-weights where to"),
+        (["--json", "-o", "-"], "would both be on stdout"),
+    ],
+)
+def test_files_that_cannot_be_written_are_told_before_anything_is(
+    files: list[str], said: str, specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["build", "few.arch", "-o", "few.safetensors"]) == 0
+    before = {path.name: path.read_bytes() for path in specs.iterdir()}
+    assert run([*FOLD, *files]) == 2
+    told = capsys.readouterr()
+    assert said in told.err + told.out
+    assert {path.name: path.read_bytes() for path in specs.iterdir()} == before
+
+
+BROKEN = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archdsl.ops import Relu, Silu
+from archdsl.passes.edit import Edit
+from archdsl.passes.rule import Keep, Match, Pass, Promise
+
+
+@dataclass(frozen=True)
+class Wrong(Pass):
+    """Says that a SiLU is a ReLU."""
+
+    promise: ClassVar[Promise] = "exact-eval"
+    law: ClassVar[str] = "none"
+    source: ClassVar[str] = "none"
+
+    def rewrite(self, edit: Edit, relu: Match[Relu]) -> Keep | None:
+        """Swaps one activation."""
+        edit.change(relu.index, Silu())
+        return None
+'''
+
+
+def test_nothing_is_written_where_a_promise_does_not_hold(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("wrong.py").write_text(BROKEN)
+    line = ["rewrite", "few.arch", "--pass-file", "wrong.py", "--pass", "wrong", "--verify"]
+    assert run([*line, "-o", "new.arch", "--save-weights", "new.pt"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "wrong: " in told.err
+    assert "nothing was written" in told.err
+    assert not Path("new.arch").exists()
+    assert not Path("new.pt").exists()
+    assert run([*line, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+def test_a_spec_that_archdsl_rewrote_says_how_and_is_rewritten_again(specs: Path) -> None:
+    assert run([*FOLD, "-o", "new.arch"]) == 0
+    first = Path("new.arch").read_bytes()
+    assert first.startswith(b"# archdsl rewrite few --pass fold-batchnorm\n\n")
+    assert run([*FOLD, "-o", "new.arch"]) == 0
+    assert Path("new.arch").read_bytes() == first
+    assert run(["fmt", "new.arch", "--check"]) == 0
+    assert run([*FOLD, "-o", "few.arch"]) == 2
+
+
+def test_a_part_that_the_net_does_not_have_is_a_usage_error(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rewrite", "few.arch", "--pass", "fold-batchnorm,where=stm"]) == 2
+    assert "did you mean `stem`?" in capsys.readouterr().err
+    assert run(["build", "few.arch", "-o", "few.onnx", "--pass", "fold-batchnorm,where=layer9"]) == 2
+    assert not Path("few.onnx").exists()
+    assert run(["rewrite", "few.arch", "--pass", "fold-batchnorm,where=stem,where=layer1"]) == 2
+    assert "twice" in capsys.readouterr().err
+    assert run(["rewrite", "few.arch", "--pass", "fold-batchnorm,where"]) == 2
+    assert "write `where=...`" in capsys.readouterr().err
+
+
+def test_what_is_new_and_what_is_left_behind_is_told(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The zeros that a deeper net starts with are new too, though no draw makes them."""
+    assert run(["rewrite", "few.arch", "--pass", "deepen,where=layer1", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert {name for name in facts["new"] if name.endswith("bn2.weight")}
+    assert any("bn2.weight = constant" in line for line in facts["plan"])
+    (specs / "wide.arch").write_text("arch wide() { input 4x9x9\n relu -> c: conv(6, 5x5) -> batchnorm }")
+    assert run(["rewrite", "wide.arch", "--pass", "factorize-kernels", "--explain"]) == 0
+    told = capsys.readouterr().err
+    assert "c.weight is left behind" in told
+    assert "1 site rewritten, 9 arrays new, 2 arrays left behind" in told
