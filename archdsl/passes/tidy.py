@@ -24,10 +24,8 @@ def tidy(expression: Expr) -> Expr:
             return tidy(Reshape(of, sizes))
         case Reshape(of=of, sizes=sizes) if sizes_of(of) == sizes:
             return of
-        case Permute(of=Permute(of=of, order=first), order=order):
-            return tidy(Permute(of, tuple(first[axis] for axis in order)))
-        case Permute(of=of, order=order) if order == tuple(range(len(order))):
-            return of
+        case Permute(of=of, order=order):
+            return permuted(of, order)
         case Same(parts=parts):
             different = tuple(dict.fromkeys(parts))
             return different[0] if len(different) == 1 else Same(different)
@@ -54,9 +52,16 @@ def cut(of: Expr, axis: int, start: int, stop: int) -> Expr:
         case Concat(parts=parts, axis=other):
             return join([cut(part, axis, start, stop) for part in parts], other)
         case Permute(of=inner, order=order):
-            return Permute(cut(inner, order[axis], start, stop), order)
+            return permuted(cut(inner, order[axis], start, stop), order)
         case _:
             return Part(of, axis, start, stop)
+
+
+def permuted(of: Expr, order: tuple[int, ...]) -> Expr:
+    """A tidy expression with its axes in another order."""
+    if isinstance(of, Permute):
+        return permuted(of.of, tuple(of.order[axis] for axis in order))
+    return of if order == tuple(range(len(order))) else Permute(of, order)
 
 
 def join(parts: Sequence[Expr], axis: int) -> Expr:

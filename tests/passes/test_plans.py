@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from archdsl import ops
@@ -75,7 +75,11 @@ def rearranging(draw: st.DrawFn, depth: int = 0) -> Expr:
     return Reshape(of, draw(st.sampled_from([sizes, (int(np.prod(sizes)),), (1, *sizes)])))
 
 
+TWICE_TURNED = Part(Permute(Concat((Permute(A, (1, 0)), Permute(A, (1, 0))), 1), (1, 0)), 0, 4, 5)
+
+
 @settings(max_examples=300, deadline=None)
+@example(TWICE_TURNED)
 @given(rearranging())
 def test_the_simplest_form_is_the_same_array(expression: Expr) -> None:
     simple = tidy(expression)
