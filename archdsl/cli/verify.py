@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archdsl.cli import console, inputs, options
+from archdsl.cli.outputs import may_write
+from archdsl.diagnostics import UsageError
 
 if TYPE_CHECKING:
-    from archdsl.graph import Graph
+    from collections.abc import Mapping, Sequence
 
-CHECKPOINTS = (".safetensors", ".pt", ".pth")
+    import numpy as np
+
+    from archdsl.graph import Graph
+    from archdsl.passes.plan import Plan
+    from archdsl.passes.rule import Pass
+    from archdsl.passes.structure import Difference
+    from archdsl.prove.entries import Fit
+    from archdsl.prove.equality import Verdict
+    from archdsl.prove.prover import Proof
+
+CHECKPOINTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+HOW = {
+    "name": "arrays have the spec's own names",
+    "order": "arrays match by order and shape",
+    "restored": "arrays match by shape, in the one order that fits: the file has sorted them by name",
+}
+Save = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-weights", metavar="FILE", help="Write the mapped weights under the spec's keys (safetensors)."
+    ),
+]
+
+
+@dataclass
+class Report:
+    """What was found: whether all holds, in lines for a reader, and the same facts by name."""
+
+    ok: bool = True
+    lines: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def verify(
@@ -21,86 +55,186 @@ def verify(
     passes: options.Passes = None,
     pass_file: options.PassFile = None,
     weights: options.Weights = None,
+    save_weights: Save = None,
+    set_: options.Set = None,
     seed: options.Seed = 0,
+    force: options.Force = False,
     limit: options.Limit = None,
     as_json: options.Json = False,
 ) -> None:
-    """Prove that two specs compute the same, their weights mapped by structure, or show where they part.
+    """Prove that two specs compute the same, weights mapped by structure, or show the first value where they part.
 
-    With --pass, the first spec is rewritten before, its weights carried by plan. If one of the two is a checkpoint
-    (.safetensors, .pt, .pth), its entries are matched with the other's by order and shape alone; nothing is guessed.
+    With --pass, the first spec is rewritten before, its weights carried by plan. Specs whose structures differ are
+    equal only if some way to match all their arrays makes all outputs equal in inference, which is then told.
+
+    If one of the two is a checkpoint (.safetensors, .pt, .pth), its arrays are matched with the other's by order and
+    shape; what could be matched in another way is told and never guessed. --save-weights writes them under the spec's
+    keys, for `build --weights`. --set sets parameters of every spec that is named.
 
     Examples: archdsl verify resnext50_multibranch resnext50 --pass multibranch-to-grouped
 
-    archdsl verify mobilenet_v2 timm_mobilenetv2.safetensors
+    archdsl verify mobilenet_v2 timm_mobilenetv2.safetensors --save-weights mobilenet_v2.safetensors
     """
-    if Path(left).suffix in CHECKPOINTS or Path(right).suffix in CHECKPOINTS:
-        lines, equal = _with_checkpoint(left, right, limit)
+    given = [name for name in (left, right) if Path(name).suffix in CHECKPOINTS]
+    if len(given) == 2:
+        raise UsageError("two checkpoints have no structure to compare: name the spec of one of them")
+    if given and weights is not None:
+        raise UsageError("--weights is for two specs: here the checkpoint has the weights")
+    if not given and save_weights is not None and weights is None:
+        raise UsageError(
+            "--save-weights needs weights to map: name a checkpoint, or give those of the first spec with --weights"
+        )
+    may_write(save_weights, force)
+    chosen = options.chosen_passes(passes, pass_file)
+    graphs = [_graph(name, set_, limit) for name in (left, right) if name not in given]
+    if given:
+        report = _checkpoint(graphs[0], given[0], chosen, save_weights)
     else:
-        lines, equal = _two_specs(left, right, passes, pass_file, weights, seed, limit)
+        report = _specs(graphs[0], graphs[1], chosen, weights, save_weights, seed)
     if as_json:
-        console.say_json(ok=equal, report=lines)
+        console.say_json(ok=report.ok, **report.facts, report=report.lines)
     else:
-        for line in lines:
+        for line in report.lines:
             console.say(line)
-    if not equal:
+    if not report.ok:
         raise typer.Exit(1)
 
 
-def _graph(name: str, limit: list[str] | None) -> Graph:
+def _graph(name: str, set_: list[str] | None, limit: list[str] | None) -> Graph:
     from archdsl.compiler import graph_of
 
-    return graph_of(inputs.spec(name), None, {}, inputs.limits(limit))
+    return graph_of(inputs.spec(name), None, inputs.settings(set_), inputs.limits(limit))
 
 
-def _two_specs(
-    left: str,
-    right: str,
-    passes: list[str] | None,
-    pass_file: Path | None,
-    weights: Path | None,
-    seed: int,
-    limit: list[str] | None,
-) -> tuple[list[str], bool]:
-    from archdsl.compiler import proved, rewritten, weights_of
-    from archdsl.passes.structure import Difference, align
-    from archdsl.prove.prover import Proof, same_function
+def _rewritten(report: Report, graph: Graph, chosen: Sequence[Pass]) -> tuple[Graph, Plan | None]:
+    """The graph after the passes, with the plan of its weights; the proof of each pass is in the report."""
+    from archdsl.compiler import proved, rewritten
 
-    one, two = _graph(left, limit), _graph(right, limit)
-    lines, equal = [], True
-    result = None
-    if passes:
-        chosen = options.chosen_passes(passes, pass_file)
-        proofs = proved(one, chosen)
-        lines += [f"{name}: {proof.text()}" for name, proof in proofs]
-        equal = all(proof.holds for _, proof in proofs)
-        result = rewritten(one, chosen)
-    before = result.graph if result is not None else one
-    found = align(before, two)
-    if isinstance(found, Difference):
-        return [*lines, found.text()], False
-    lines.append(f"the same structure: {len(found.keys)} arrays mapped")
-    arrays = None
-    if weights is not None:
-        given = weights_of(one, weights, seed, console.note)
-        arrays = result.plan.apply(given) if result is not None else given
-    proof: Proof = same_function(before, two, dict(found.keys), seed=seed, weights=arrays)
-    return [*lines, proof.text()], equal and proof.holds
+    if not chosen:
+        return graph, None
+    proofs = proved(graph, chosen)
+    report.lines += [f"{name}: {proof.text()}" for name, proof in proofs]
+    report.facts["passes"] = [{"pass": name, **_proof(proof)} for name, proof in proofs]
+    report.ok = all(proof.holds for _, proof in proofs)
+    result = rewritten(graph, chosen)
+    return result.graph, result.plan
 
 
-def _with_checkpoint(left: str, right: str, limit: list[str] | None) -> tuple[list[str], bool]:
-    from archdsl.passes.structure import by_order
-    from archdsl.weights import read
+def _specs(one: Graph, two: Graph, chosen: Sequence[Pass], file: Path | None, save: Path | None, seed: int) -> Report:
+    """What two specs have in common: structure, weights, values."""
+    from archdsl.compiler import weights_of
+    from archdsl.prove.equality import compare
+    from archdsl.prove.prover import generated, likely_weights
 
-    sides = []
-    for name in (left, right):
-        if Path(name).suffix in CHECKPOINTS:
-            sides.append({key: array.shape for key, array in read(name).items()})
-        else:
-            sides.append({key: tensor.sizes for key, _, tensor in _graph(name, limit).state()})
-    found = by_order(sides[0], sides[1])
-    if isinstance(found, str):
-        return [f"they do not match by order and shape: {found}"], False
-    renamed = sum(one != two for one, two in found.items())
-    lines = [f"{len(found)} arrays match by order and shape; {renamed} have other names"]
-    return lines, True
+    report = Report()
+    before, plan = _rewritten(report, one, chosen)
+    arrays: Mapping[str, np.ndarray]
+    if file is None:
+        arrays = likely_weights(before, generated, seed)
+    else:
+        given = weights_of(one, file, seed, console.note)
+        arrays = given if plan is None else plan.apply(given)
+    wide = {key: array.astype("float64") if array.dtype.kind == "f" else array for key, array in arrays.items()}
+    found = compare(before, two, wide, seed=seed)
+    report.ok = report.ok and found.word != "different"
+    report.lines += found.lines()
+    report.facts |= _facts(found)
+    if save is not None and report.ok:
+        if found.keys is None:
+            raise UsageError("there is nothing to save: some arrays are in one net alone")
+        _save(save, two, {key: arrays[found.keys[key]] for key, _, _ in two.state()})
+    return report
+
+
+def _checkpoint(graph: Graph, file: str, chosen: Sequence[Pass], save: Path | None) -> Report:
+    """Whether a checkpoint's arrays are those of a spec, by names, order and shapes."""
+    from archdsl.prove.entries import Misfit, fit, keeps_order
+    from archdsl.weights import match, read
+
+    report = Report()
+    graph, _ = _rewritten(report, graph, chosen)
+    arrays = read(file)
+    found = fit(graph, {key: array.shape for key, array in arrays.items()}, ordered=keeps_order(file, arrays))
+    if isinstance(found, Misfit):
+        report.ok = False
+        how = "match in more than one way" if found.ambiguous else "do not match by order and shape"
+        report.lines.append(f"they {how}: {found.reason}")
+        report.facts |= {
+            "verdict": "ambiguous" if found.ambiguous else "different",
+            "reason": found.reason,
+            "expected": found.expected,
+            "found": found.found,
+        }
+        return report
+    named = match(graph, _named(found, arrays), console.note)
+    report.lines.append(f"{len(found.keys)} {HOW[found.how]}; {found.renamed} have other names")
+    if found.fresh:
+        report.lines.append(f"{len(found.fresh)} counters of batch norms are missing; they begin at 0")
+    report.facts |= {
+        "verdict": "fits",
+        "how": found.how,
+        "renamed": found.renamed,
+        "fresh": list(found.fresh),
+        "keys": dict(found.keys),
+    }
+    if save is not None and report.ok:
+        _save(save, graph, named)
+    return report
+
+
+def _named(found: Fit, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The checkpoint's arrays under the spec's keys."""
+    import numpy as np
+
+    from archdsl.prove.entries import without_prefix
+
+    plain = without_prefix(arrays)
+    return {key: plain[other] for key, other in found.keys.items()} | {
+        key: np.zeros((), np.int64) for key in found.fresh
+    }
+
+
+def _save(path: Path, graph: Graph, arrays: Mapping[str, np.ndarray]) -> None:
+    from archdsl.targets.registry import provenance
+    from archdsl.weights.checkpoint import write
+
+    write(path, arrays, provenance(graph))
+    console.note(f"wrote {path}")
+
+
+def _facts(found: Verdict) -> dict[str, Any]:
+    """The facts of a comparison of two specs, by name."""
+    alignment, parting = found.alignment, found.values.parting
+    first = alignment.differences[0] if alignment.differences else None
+    value = None
+    if parting is not None:
+        value = {**_place(parting.difference), "deviation": _number(parting.deviation), "gate": parting.gate}
+    return {
+        "verdict": found.word,
+        "same_structure": first is None,
+        "operations": len(alignment.pairs),
+        "arrays": len(alignment.keys),
+        "difference": _place(first) if first is not None else None,
+        "differences": len(alignment.differences),
+        "role": alignment.role,
+        "value": value,
+        "values_compared": found.values.compared,
+        "not_comparable": found.values.unlike,
+        "outputs": None if found.outputs is None else _number(found.outputs),
+        "matched": found.matched if found.keys is not None else None,
+        "keys": dict(found.keys if found.keys is not None else alignment.keys),
+    }
+
+
+def _place(place: Difference) -> dict[str, Any]:
+    return {"position": place.position, "left": place.left, "right": place.right, "reason": place.reason}
+
+
+def _proof(proof: Proof) -> dict[str, Any]:
+    deviations = {name: _number(found) for name, found in proof.deviations}
+    return {"promise": proof.promise, "holds": proof.holds, "deviations": deviations}
+
+
+def _number(value: float) -> float | None:
+    """A deviation as JSON has it: nothing for one without bounds."""
+    return value if math.isfinite(value) else None

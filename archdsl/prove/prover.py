@@ -142,6 +142,19 @@ def batch_of(graph: Graph) -> int:
     return max(2, -(-SAMPLES // min(seen, default=SAMPLES)))
 
 
+def random_inputs(graph: Graph, seed: int, batch: int, scale: float = 1.0) -> list[Tensor]:
+    """A batch for each input of a net, float64, of this spread."""
+    return [scale * tensor for tensor in _inputs(graph, seed, batch)]
+
+
+def results_of(module: nn.Module, inputs: list[Tensor]) -> list[Array]:
+    """All outputs of a module, in order, without gradients."""
+    import torch
+
+    with torch.no_grad():
+        return [tensor.numpy() for tensor in _results(module, inputs, 0)]
+
+
 def _inputs(graph: Graph, seed: int, batch: int) -> list[Tensor]:
     import torch
 
