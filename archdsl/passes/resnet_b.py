@@ -38,6 +38,11 @@ class ResnetB(Pass):
             return Keep("what the 1x1 makes is read elsewhere too, at the smaller size")
         if is_shared(graph, narrow) or is_shared(graph, wide):
             return Keep("the weights are shared")
-        edit.change(narrow.index, narrow.op.model_copy(update={"stride": 1}))
-        edit.change(wide.index, wide.op.model_copy(update={"stride": narrow.op.stride}))
+        whole, strided = (
+            conv.op.model_copy(update={"stride": stride}) for conv, stride in ((narrow, 1), (wide, narrow.op.stride))
+        )
+        if strided.output(whole.output(input_shape(graph, narrow))) != wide.node.outputs[0]:
+            return Keep("the larger convolution does not pad half its size, and would make a map of another size")
+        edit.change(narrow.index, whole)
+        edit.change(wide.index, strided)
         return None
