@@ -8,7 +8,9 @@ from typing import Any
 
 from archdsl.graph import tokens
 from archdsl.graph.graph import Graph
-from archdsl.ops.base import Described, Input, Learned, Op
+from archdsl.ops.base import Described, Input, Op
+
+MOST = 6  # elements of a list that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def costs(graph: Graph) -> tuple[Cost, ...]:
         seen.add(node.path)
         params = sum(prod(tensor.sizes) for tensor in tensors if tensor.trainable)
         macs = 0 if node.training else node.op.macs(inputs, node.outputs)
-        stored = 0 if node.op.view or isinstance(node.op, Learned) else sum(shape.elements for shape in node.outputs)
+        stored = 0 if node.op.view or node.op.batchless else sum(shape.elements for shape in node.outputs)
         found.append(Cost(params, macs, stored))
     return tuple(found)
 
@@ -47,9 +49,20 @@ def written(op: Op) -> str:
         value = getattr(op, name)
         if isinstance(value, Described) or (not field.is_required() and value == field.default):
             continue
-        text = value if isinstance(value, str) and value in words else tokens.literal(value)
+        if isinstance(value, str) and value in words:
+            text = value
+        else:
+            text = _numbers(value) if name in op.lists else tokens.literal(value)
         arguments.append(text if field.is_required() else f"{name}={text}")
     return f"{op.word}({', '.join(arguments)})" if arguments else op.word
+
+
+def _numbers(value: Any) -> str:
+    """A list in brackets; of a long one its first elements."""
+    if not isinstance(value, tuple):
+        return tokens.literal(value)
+    more = [f"… {len(value):,} in all"] if len(value) > MOST else []
+    return f"[{', '.join([*map(_numbers, value[: MOST - 1 if more else MOST]), *more])}]"
 
 
 def called(block: str, arguments: tuple[tuple[str, Any], ...]) -> str:

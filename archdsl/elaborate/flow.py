@@ -252,7 +252,7 @@ class Flows:
         stream = stream_of(env)
         match link:
             case tree.From():
-                return self._from(link, env)
+                return self._from(link, env, place)
             case tree.Layer():
                 try:
                     return self.layers.place(link, env, place, role)
@@ -272,8 +272,9 @@ class Flows:
                 return self._residual(link, env, place)
         return stream.here
 
-    def _from(self, link: tree.From, env: Env) -> Flow:
-        value = self.expressions.value(link.value, env.inner(reading=True))
+    def _from(self, link: tree.From, env: Env, place: Place) -> Flow:
+        read = self.expressions.value(link.value, env.inner(reading=True))
+        value = self.layers.literals(read, link.value.span, env, place)
         flow = flow_of(value)
         if flow is None:
             raise Found(inputs.not_a_flow(link.value, value))

@@ -32,6 +32,15 @@ from archdsl.syntax import tree
 Body = Callable[[tree.Body, Env, Place], None]
 
 
+def starts(value: Any) -> bool:
+    """Whether a value is a layer that takes nothing, and so can stand where values are read."""
+    return (
+        isinstance(value, LayerValue)
+        and isinstance(value.target, type)
+        and (issubclass(value.target, Op) and value.target.takes == "none")
+    )
+
+
 class Layers:
     """Places layers for one elaboration; `body` runs the statements of a block."""
 
@@ -77,6 +86,19 @@ class Layers:
         if isinstance(layer, LayerValue) and not isinstance(layer.target, BlockValue):
             return self._operate(self.make(layer, placed.span), None, placed.span, placed, env, place)
         return self.place(tree.Layer(placed.span, None, placed), env, place, None)
+
+    def literals(self, value: Any, span: Span, env: Env, place: Place) -> Any:
+        """What is read, where each layer that starts anew, as `tensor([1, 2])` does, has become its value."""
+        if isinstance(value, tuple):
+            return tuple(self.literals(item, span, env, place) for item in value)
+        if not starts(value):
+            return value
+        op = self.make(value, span)
+        return op if op is POISON else self._started(op, span, env, place)
+
+    def _started(self, op: Op, span: Span, env: Env, place: Place) -> Flow:
+        path = self.elaborator.builder.free_path(place.scope, op.word)
+        return self._add(op, (), path, place, span, env)
 
     # -------------------------------------------------------------- operations
 
@@ -184,6 +206,8 @@ class Layers:
     @staticmethod
     def _inputs(op: Op, flow: Flow, span: Span) -> tuple[Tensor, ...] | None:
         """What flows into an operation, `None` if it is poisoned."""
+        if op.takes == "none":
+            return ()
         if op.takes == "one":
             if isinstance(flow, tuple):
                 raise Found(shapes.ListForOne(span, op.word, len(flow)))

@@ -47,7 +47,7 @@ from archdsl.ops.init import (
     XavierUniform,
     Zeros,
 )
-from archdsl.ops.layout import Flatten, Last, Roll, Shuffle, Slice, Split, Unstack
+from archdsl.ops.layout import Flatten, Gather, Last, Roll, Shuffle, Slice, Split, TensorLiteral, Unstack
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Attention, Concat, Matmul, Mean, Mul, Stack
 from archdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm
@@ -111,6 +111,8 @@ OPERATIONS: dict[str, type[Op]] = register(  # type: ignore[assignment]
     Rearrange,
     Shuffle,
     Roll,
+    Gather,
+    TensorLiteral,
     Pad,
     PadChannels,
     Crop,
@@ -172,6 +174,7 @@ __all__ = [
     "Elementwise",
     "Elu",
     "Flatten",
+    "Gather",
     "Gelu",
     "GlobalAvgPool",
     "GlobalMaxPool",
@@ -225,6 +228,7 @@ __all__ = [
     "StochasticDepth",
     "Tanh",
     "Tensor",
+    "TensorLiteral",
     "TruncatedNormal",
     "Uniform",
     "Unstack",

@@ -46,6 +46,7 @@ class Described(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=False, defer_build=True)
     word: ClassVar[str]
+    lists: ClassVar[frozenset[str]] = frozenset()  # arguments whose whole numbers are a list and no size as `3x3`
     open_arguments: ClassVar[bool] = False  # takes further arguments by name, as `rearrange` takes sizes of axes
 
     @classmethod
@@ -173,6 +174,7 @@ class Op(Described):
     per_channel: ClassVar[bool] = False  # no value crosses channels (axis c)
     random: ClassVar[bool] = False  # draws in training
     view: ClassVar[bool] = False  # moves or reinterprets elements, computes nothing
+    batchless: ClassVar[bool] = False  # its result has no batch: learned tensors and literals
     hidden: ClassVar[bool] = False  # never written in a spec: inputs and learned tensors
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
@@ -209,6 +211,7 @@ class Learned(Op):
     takes: ClassVar[Literal["none", "one", "list"]] = "none"
     hidden: ClassVar[bool] = True
     numbered: ClassVar[bool] = False
+    batchless: ClassVar[bool] = True
 
     init: Init
     sizes: tuple[int, ...]

@@ -11,6 +11,9 @@ from pydantic import BeforeValidator, ValidationInfo
 from archdsl.ops.base import BIGGEST_FIELD, Init, Op, ShapeError, shown
 from archdsl.shapes import Shape
 
+MOST_AXES = 8  # of a value that is written out
+BIGGEST_FLOAT = (2 - 2**-23) * 2.0**127  # in float32
+
 
 def _whole(value: Any, name: str | None, low: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
@@ -30,6 +33,13 @@ def _number(value: Any, name: str | None) -> float:
     if not isfinite(value):
         raise ValueError(f"{name} must be a finite number, not {value}")
     return float(value)
+
+
+def _float32(value: Any, name: str | None) -> float:
+    given = _number(value, name)
+    if abs(given) > BIGGEST_FLOAT:
+        raise ValueError(f"{name} are held in float32, which has no {given:g}")
+    return given
 
 
 def whole(low: int, *, optional: bool = False) -> BeforeValidator:
@@ -81,6 +91,39 @@ def numbers() -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def nested(item: Callable[[Any, str | None], Any], words: str) -> BeforeValidator:
+    """Checks lists in lists of one length at each depth, whose elements `item` checks; `words` says what they are."""
+
+    def check(value: Any, info: ValidationInfo) -> tuple[Any, ...]:
+        if not isinstance(value, tuple) or not value:
+            raise ValueError(f"{info.field_name} takes a list of {words}, not {shown(value)}")
+        return inner(value, info.field_name, extents(value))
+
+    def inner(value: tuple[Any, ...], name: str | None, sizes: tuple[int, ...]) -> tuple[Any, ...]:
+        if len(sizes) == 1:
+            return tuple(item(element, name) for element in value)
+        for row in value:
+            if not isinstance(row, tuple) or len(row) != sizes[1]:
+                raise ValueError(f"{name} takes lists of one length at each depth: {shown(row)} has not {sizes[1]}")
+        return tuple(inner(row, name, sizes[1:]) for row in value)
+
+    return BeforeValidator(check)
+
+
+def extents(values: tuple[Any, ...]) -> tuple[int, ...]:
+    """The sizes of lists in lists, by the first at each depth. Raises `ValueError` above `MOST_AXES`."""
+    found: list[int] = []
+    inner: Any = values
+    while isinstance(inner, tuple) and inner:
+        found.append(len(inner))
+        if len(found) > MOST_AXES:
+            raise ValueError(f"at most {MOST_AXES} lists stand in one another")
+        inner = inner[0]
+    return tuple(found)
+
+
+Indices = Annotated[tuple[Any, ...], nested(lambda value, name: _whole(value, name, 0), "whole numbers")]
+Literals = Annotated[tuple[Any, ...], nested(_float32, "numbers")]
 Positive = Annotated[int, whole(1)]
 Whole = Annotated[int, whole(0)]
 Sizes = Annotated[int | tuple[int, ...], sizes(1)]

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, model_validator
 
 from archdsl.ops.base import BIGGEST_FIELD, Op, ShapeError, shown
-from archdsl.ops.common import One, Positive, Whole, axis_index, channels_first, divides, single, whole
+from archdsl.ops.common import (
+    Indices,
+    Literals,
+    One,
+    Positive,
+    Whole,
+    axis_index,
+    channels_first,
+    divides,
+    extents,
+    single,
+    whole,
+)
 from archdsl.shapes import Shape
 
 
@@ -53,6 +65,7 @@ class Split(Op):
 
     word = "split"
     view = True
+    lists = frozenset({"pieces"})
 
     pieces: Annotated[int | tuple[int, ...], BeforeValidator(_pieces)]
     axis: str | None = None
@@ -127,6 +140,51 @@ class Slice(One):
         return x.resized(*x.sizes[:at], stop - self.start, *x.sizes[at + 1 :])
 
 
+class Gather(One):
+    """The elements of an axis at given places, the first axis unless `axis` names another.
+
+    Lists in lists put several axes without names in the stead of one, as a table of relative positions is read. A place
+    may be read any number of times.
+    """
+
+    word = "gather"
+    view = True
+    lists = frozenset({"indices"})
+
+    indices: Indices
+    axis: str | None = None
+
+    def output(self, x: Shape) -> Shape:
+        at = axis_index(self, x, self.axis, 0)
+        worst = _largest(self.indices)
+        if worst >= x.sizes[at]:
+            raise ShapeError(
+                f"`gather` reads element {worst} of an axis of {x.sizes[at]}, counted from 0", argument="indices"
+            )
+        sizes = extents(self.indices)
+        names = (x.axes[at],) if len(sizes) == 1 else (None,) * len(sizes)
+        return Shape((*x.sizes[:at], *sizes, *x.sizes[at + 1 :]), (*x.axes[:at], *names, *x.axes[at + 1 :]))
+
+
+class TensorLiteral(Op):
+    """Given numbers as a value: without a batch, without names of axes, and in no state_dict; held in float32.
+
+    It takes nothing of what flows. It may stand where a value is read: `from [here, tensor([[[0.5]]])] -> mul`.
+    """
+
+    word = "tensor"
+    takes = "none"
+    numbered = False
+    batchless = True
+    lists = frozenset({"values"})
+
+    values: Literals
+
+    def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
+        sizes = extents(self.values)
+        return (Shape(sizes, (None,) * len(sizes)),)
+
+
 class Roll(One):
     """Shifts an axis, and brings what falls off behind to the front; negative shifts go to the front."""
 
@@ -139,6 +197,10 @@ class Roll(One):
     def output(self, x: Shape) -> Shape:
         axis_index(self, x, self.axis, 0)
         return x
+
+
+def _largest(indices: tuple[Any, ...]) -> int:
+    return max(_largest(item) if isinstance(item, tuple) else item for item in indices)
 
 
 def _without(x: Shape, at: int) -> Shape:

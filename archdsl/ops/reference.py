@@ -56,10 +56,11 @@ def section(cls: type[Op], page: Page) -> str:
     if page.cost:
         lines.append(f"Cost: {page.cost}\n")
     cost = op.macs(inputs, outputs)
-    facts = [f"`{' '.join(map(_shape, inputs))}` to `{_results(outputs)}`"]
+    made = f"`{_results(outputs)}`"
+    facts = [f"takes `{' '.join(map(_shape, inputs))}` to {made}" if inputs else f"is {made}"]
     facts += [f"tensors {', '.join(map(_tensor, tensors))}"] if tensors else []
     facts += [f"{cost:,} multiply-accumulates"] if cost else []
-    lines.append(f"Example: `{written(op)}` takes {'; '.join(facts)}.\n")
+    lines.append(f"Example: `{written(op)}` {'; '.join(facts)}.\n")
     return "\n".join(lines)
 
 

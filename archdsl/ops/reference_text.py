@@ -19,7 +19,8 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "Dropping at random": ("dropout", "dropout_channels", "stochastic_depth"),
     "Merges": ("add", "mul", "mean", "concat", "stack", "matmul", "attention"),
-    "Lists and axes": ("split", "unstack", "slice", "last", "flatten", "rearrange", "shuffle", "roll"),
+    "Lists and axes": ("split", "unstack", "slice", "last", "gather", "flatten", "rearrange", "shuffle", "roll"),
+    "Literals": ("tensor",),
     "Space": ("pad", "pad_channels", "crop", "upsample", "resize"),
 }  # fmt: skip
 
@@ -92,6 +93,8 @@ MEANINGS: Final[dict[str, str]] = {
     "kaiming_normal.mode": "which fan the variance is scaled by",
     "kaiming_uniform.mode": "which fan the variance is scaled by",
     "value": "the constant",
+    "indices": "the places, from 0: a list, or lists in lists",
+    "values": "the numbers: a list, or lists in lists of one length at each depth",
     "before": "channels before",
     "after": "channels after",
     "align_corners": "whether the corners of input and result are the same points",
@@ -219,6 +222,12 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "shuffle": Page(f"{_SAME} `groups` must divide the channels.", _IMAGE, {"groups": 2}),
     "roll": Page(_SAME, _SEQUENCE, {"shift": -3, "axis": "l"}),
+    "gather": Page(
+        "the axes of the list stand where the axis stood, which keeps its name if the list is flat.",
+        (Shape((169, 4), (None, None)),),
+        {"indices": ((84, 71), (97, 84))},
+    ),
+    "tensor": Page("the lengths of the lists.", (), {"values": (((0.229,),), ((0.224,),), ((0.225,),))}),
     "pad": Page(
         "each spatial size grows by its two sides. `reflect` adds less than the size, `circular` at most that.",
         _IMAGE,

@@ -11,7 +11,7 @@ from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.syntax.lexer import WORDS
 from archdsl.targets.arch_source_parts import HERE, Hole, Label, LoopIndex, Part, exact, is_expression
-from archdsl.targets.arch_text import expression
+from archdsl.targets.arch_text import expression, listed
 
 INDICES = "ijkmnpqr"
 MOST_LOOPS = 64  # in one another
@@ -235,7 +235,8 @@ class _Printer:
         raise AssertionError(ref)
 
     def placed(self, part: Part) -> tree.Placed:
-        arguments = tuple(_arguments(part.holes, POSITIONS if part.word not in OPERATIONS else 0))
+        found = OPERATIONS.get(part.word)
+        arguments = tuple(_arguments(part.holes, *((0, found.lists) if found else (POSITIONS,))))
         return tree.Placed(HERE, tree.Ident(HERE, part.word), arguments, bool(arguments))
 
     def _label(self, label: Label) -> tree.Label | None:
@@ -292,7 +293,9 @@ def _reads_index(part: Part, height: int) -> bool:
     )
 
 
-def _arguments(holes: Iterable[Hole], positions: int = 0) -> Iterable[tree.Argument]:
+def _arguments(
+    holes: Iterable[Hole], positions: int = 0, lists: frozenset[str] = frozenset()
+) -> Iterable[tree.Argument]:
     """The arguments that are not defaults: required ones by position, and the first others that are, else by name."""
     by_position = True
     for at, hole in enumerate(holes):
@@ -302,7 +305,8 @@ def _arguments(holes: Iterable[Hole], positions: int = 0) -> Iterable[tree.Argum
                 by_position = False
                 continue
         name = None if by_position else tree.Ident(HERE, hole.name)
-        yield tree.Argument(HERE, name, value_of(hole.value))
+        rows = hole.name in lists and isinstance(hole.value, tuple)
+        yield tree.Argument(HERE, name, listed(hole.value) if rows else value_of(hole.value))
 
 
 def value_of(value: Any) -> tree.Expr:

@@ -181,6 +181,8 @@ class _Flattening:
 
     def _link_from(self, node: Node, level: str) -> tuple[tree.From, ...]:
         """Where a layer reads from, if that is not the current value."""
+        if node.op.takes == "none":
+            return ()
         wanted: Flow = node.inputs if node.op.takes == "list" else node.inputs[0]
         return () if wanted == self.current else (self._from(node.inputs, level, node.op.takes == "list"),)
 
@@ -252,10 +254,16 @@ def _arguments(value: Described) -> Iterator[tree.Argument]:
             by_position = False
             if item == field.default and type(item) is type(field.default):
                 continue
-        bare = isinstance(item, str) and item in words
-        yield tree.Argument(
-            HERE, None if by_position else tree.Ident(HERE, name), tree.Name(HERE, item) if bare else expression(item)
-        )
+        if isinstance(item, str) and item in words:
+            written: tree.Expr = tree.Name(HERE, item)
+        else:
+            written = listed(item) if name in value.lists else expression(item)
+        yield tree.Argument(HERE, None if by_position else tree.Ident(HERE, name), written)
+
+
+def listed(value: Any) -> tree.Expr:
+    """A value as the language writes it, where whole numbers in a row are no size."""
+    return tree.ListOf(HERE, tuple(map(listed, value))) if isinstance(value, tuple) else expression(value)
 
 
 def expression(value: Any) -> tree.Expr:

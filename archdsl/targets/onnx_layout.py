@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from archdsl.ops.layout import Flatten, Last, Roll, Shuffle, Slice, Split, Unstack
+from archdsl.ops.layout import Flatten, Gather, Last, Roll, Shuffle, Slice, Split, TensorLiteral, Unstack
 from archdsl.ops.merge import Add, Attention, Concat, Matmul, Mean, Mul, Stack
 from archdsl.ops.rearrange import Rearrange
 from archdsl.targets.onnx_activation import along
@@ -116,6 +116,14 @@ def _flatten(place: Place, op: Flatten) -> None:
     place.result("Flatten", [place.input], axis=1)
 
 
+def _gather(place: Place, op: Gather) -> None:
+    place.result("Gather", [place.input, place.integers("indices", op.indices)], axis=along(place, op.axis, 0))
+
+
+def _tensor(place: Place, op: TensorLiteral) -> None:
+    place.given(op.values)
+
+
 def _roll(place: Place, op: Roll) -> None:
     axis = along(place, op.axis, 0) - 1
     size = place.shape.sizes[axis]
@@ -171,6 +179,8 @@ EMITTERS: Emitters = {
     Last: _last,
     Flatten: _flatten,
     Roll: _roll,
+    Gather: _gather,
+    TensorLiteral: _tensor,
     Shuffle: _shuffle,
     Rearrange: _rearrange,
 }

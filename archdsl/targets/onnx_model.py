@@ -186,7 +186,7 @@ def _named(graph: Graph, outputs: list[tuple[str, Value]]) -> dict[Value, str]:
 
 
 def _batched(graph: Graph) -> list[bool]:
-    """Whether each node's results have a batch: they come from an input, not from learned tensors alone."""
+    """Whether each node's results have a batch: they come from an input, not only from learned tensors and literals."""
     batched: list[bool] = []
     for node in graph.nodes:
         batched.append(isinstance(node.op, Input) or any(batched[value.node] for value in node.inputs))

@@ -160,6 +160,12 @@ class Place:
             op_type, self.emission.node_name(f"{self.name}/{number}"), inputs, [self._result(number)], attributes
         )
 
+    def given(self, values: Any) -> None:
+        """Numbers, rounded to float32, as the result of this place, without a batch."""
+        numbers = np.asarray(values, dtype=np.float32).astype(self.emission.dtype)
+        value = Value(self.index)
+        self.emission.names[value], self.emission.leads[value] = self.emission.constant(self.name, numbers), None
+
     def _unsqueezed_lead(self, name: str, number: int) -> str:
         suffix = f"batch/{number}"
         axes = self.integers(f"{suffix}/axes", [0])

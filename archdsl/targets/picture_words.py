@@ -19,6 +19,7 @@ from archdsl.ops import (
     DropoutChannels,
     Elementwise,
     Flatten,
+    Gather,
     GlobalAvgPool,
     GlobalMaxPool,
     GroupNorm,
@@ -37,8 +38,10 @@ from archdsl.ops import (
     Resize,
     Softmax,
     StochasticDepth,
+    TensorLiteral,
     Upsample,
 )
+from archdsl.ops.common import extents
 from archdsl.shapes import Shape
 
 NORMS = (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm)
@@ -58,7 +61,7 @@ def kind(op: Op) -> str:
             return "conv"
         case Linear() | Matmul() | Attention():
             return "linear"
-        case Learned():
+        case Learned() | TensorLiteral():
             return "param"
         case _ if op.takes == "list":
             return "merge"
@@ -91,6 +94,10 @@ def words(node: Node, inputs: tuple[Shape, ...]) -> str:
             return "global max pool"
         case Linear():
             return f"fc {op.out}"
+        case TensorLiteral():
+            return f"tensor {node.outputs[0]}"
+        case Gather():
+            return f"gather {'x'.join(map(str, extents(op.indices)))}"
         case Input():
             return str(node.outputs[0]) if node.path == "input" else f"{node.path}: {node.outputs[0]}"
     return " ".join([op.word, *(_short(value) for value in _arguments(op))])

@@ -77,6 +77,30 @@ def affine(
     return torch.stack(channels, dim)
 '''
 
+_GATHER = '''\
+def gather(x: Tensor, indices: tuple[object, ...], dim: int = 0) -> Tensor:
+    """The elements of an axis at these places, whose axes stand in its stead."""
+    before = (slice(None),) * dim
+    return x[(*before, indices)]
+'''
+
+_CONSTANT = '''\
+class Constant(nn.Module):
+    """A tensor of given numbers, which no state_dict holds."""
+
+    values: Tensor
+
+    def __init__(self, values: tuple[object, ...]) -> None:
+        super().__init__()
+        self.register_buffer("values", torch.tensor(values), persistent=False)
+
+    def forward(self) -> Tensor:
+        return self.values
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.values.shape)}"
+'''
+
 _WITH_BATCH = '''\
 def with_batch(x: Tensor, like: Tensor, rank: int) -> Tensor:
     """A tensor of `rank` axes, repeated for each example of `like`."""
@@ -332,6 +356,8 @@ DEFINITIONS: Final[dict[str, str]] = {
     "ChannelLayerNorm": _CHANNEL_LAYER_NORM,
     "center_crop": _CENTER_CROP,
     "affine": _AFFINE,
+    "gather": _GATHER,
+    "Constant": _CONSTANT,
     "with_batch": _WITH_BATCH,
     "all_with_batch": _ALL_WITH_BATCH,
     **{

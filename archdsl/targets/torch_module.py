@@ -94,7 +94,7 @@ def fill(module: nn.Module, graph: Graph, weights: Mapping[str, np.ndarray], *, 
         prefix = f"{path}." if path else ""
         for table in (owner._parameters, owner._buffers):
             for name, tensor in table.items():
-                if tensor is not None:
+                if tensor is not None and name not in owner._non_persistent_buffers_set:
                     _put(table, name, tensor, weights[prefix + name], copy)
 
 

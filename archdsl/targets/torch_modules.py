@@ -195,6 +195,7 @@ MODULES: dict[type[Op], Callable[..., Call]] = {
     ops.StochasticDepth: lambda op, x: Call("StochasticDepth", (positional("p", op.rate),)),
     ops.Flatten: lambda op, x: Call("nn.Flatten"),
     ops.Shuffle: _shuffle,
+    ops.TensorLiteral: lambda op: Call("Constant", (positional("values", op.values),)),
     ops.Upsample: lambda op, x: Call("nn.Upsample", resized(op, x)),
     ops.Resize: lambda op, x: Call("nn.Upsample", resized(op, x)),
 }

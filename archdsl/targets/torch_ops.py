@@ -110,6 +110,11 @@ def _roll(op: ops.Roll, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -
     return Call("torch.roll", (OPERAND, positional("shifts", op.shift), positional("dims", dim)))
 
 
+def _gather(op: ops.Gather, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
+    dim = keyword("dim", _dim(op, inputs[0], op.axis, 0, batchless), 0)
+    return Call("gather", (OPERAND, positional("indices", op.indices), dim))
+
+
 def _rearrange(op: ops.Rearrange, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
     (x,) = inputs
     steps = op.steps(x)
@@ -233,6 +238,7 @@ _FUNCTIONS: dict[type[Op], Callable[..., Call | None]] = {
     ops.Last: _last,
     ops.Slice: _slice,
     ops.Roll: _roll,
+    ops.Gather: _gather,
     ops.Rearrange: _rearrange,
     ops.Pad: _pad,
     ops.PadChannels: _pad_channels,

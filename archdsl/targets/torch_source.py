@@ -135,10 +135,10 @@ class _Describe:
 
 
 def _batchless(graph: Graph) -> frozenset[int]:
-    """The nodes without a batch: learned tensors, and what is computed from them alone."""
+    """The nodes without a batch: learned tensors, literals, and what is computed from them alone."""
     found: set[int] = set()
     for index, node in enumerate(graph.nodes):
-        if isinstance(node.op, Learned) or (node.inputs and all(value.node in found for value in node.inputs)):
+        if node.op.batchless or (node.inputs and all(value.node in found for value in node.inputs)):
             found.add(index)
     return frozenset(found)
 

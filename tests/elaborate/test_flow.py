@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from archdsl import ops
 from archdsl.ir.program import Program
 from tests.support.specs import codes, levels, net, program, words
 
@@ -182,3 +185,62 @@ def test_a_side_head_leaves_the_current_value_alone_and_its_macs_out() -> None:
     assert program(text.format("")).state
     assert program(text.format("aux from low -> side: conv(6, 1x1)\n")).params == 16 + 30
     assert words(plain) == ["input", "conv", "relu"]
+
+
+LITERAL = """
+let file = tensor([[[2]], [[3]], [[5]]])
+block By(k) { from [in, k] -> mul }
+arch net() {{
+    input 3x8x8
+    {}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "from [here, tensor([[[2]], [[3]], [[5]]])] -> mul",
+        "from [here, file] -> mul",
+        "By(file)",
+        "By(tensor([[[2]], [[3]], [[5]]]))",
+        "let k = [[[2]], [[3]], [[5]]]\nBy(k=tensor(k))",
+        "branches mul {\nidentity\ntensor([[[2]], [[3]], [[5]]])\n}",
+        "k: tensor([[[2]], [[3]], [[5]]])\nfrom [in, k] -> mul",
+        "tensor([[[2]], [[3]], [[5]]]) as k\nfrom [in, k] -> mul",
+        "from tensor([[[2]], [[3]], [[5]]]) as k\nfrom [in, k] -> mul",
+        "from [in, [file]][0] as x\nfrom [x, [[file]][0][0]] -> mul",
+    ],
+)
+def test_a_literal_is_read_wherever_values_are(body: str) -> None:
+    text = LITERAL.replace("{ from", "{{ from").replace("mul }", "mul }}").format(body)
+    built = program(text)
+    (given,) = (node for node in built.nodes if node.op.word == "tensor")
+    assert given.op == ops.TensorLiteral(values=(((2.0,),), ((3.0,),), ((5.0,),)))
+    assert str(given.outputs[0]) == "3x1x1"
+    assert [node.op.word for node in built.nodes if node.op.word not in ("tensor", "identity")] == ["input", "mul"]
+    assert built.params == 0
+
+
+def test_a_literal_takes_no_position() -> None:
+    built = program("arch net() {\ninput [2]\ntensor([1, 2]) as k\nfrom in -> linear(2)\nfrom [here, k] -> mul\n}")
+    assert levels(built) == ["0"]
+
+
+@pytest.mark.parametrize(
+    "text, code",
+    [
+        ("from tensor([])", "E0405"),
+        ("from tensor([[1], [2, 3]])", "E0405"),
+        ("from tensor([[1], 2])", "E0405"),
+        ("from tensor(2)", "E0405"),
+        ("from tensor([1e39])", "E0405"),
+        ("from tensor", "E0402"),
+        ("from [here, relu] -> add", "E0208"),
+        ("from [here, tensor([1])] -> mul", "E0303"),
+        ("gather([3])", "E0301"),
+        ("gather([-1])", "E0405"),
+    ],
+)
+def test_a_literal_that_is_none_is_told(text: str, code: str) -> None:
+    assert codes("arch net() {\ninput 3x8x8\n" + text + "\n}") == [code]

@@ -170,6 +170,15 @@ def _roll(x: Tensor, shift: int, axis: str) -> Tensor:
     return x.roll(shift, _axis(x, axis))
 
 
+def _gather(x: Tensor, indices: Any, axis: str = "c") -> Tensor:
+    """By an explicit index; anything but lists of whole numbers from 0 to below the size is refused."""
+    dim = _axis(x, axis)
+    places = torch.tensor(indices)
+    if places.dtype != torch.int64 or not places.dim() or not places.numel() or places.min() < 0:
+        raise ValueError("indices")
+    return torch.stack([x.select(dim, int(i)) for i in places.flatten()], dim).unflatten(dim, places.shape)
+
+
 def _slice(x: Tensor, start: int, stop: int | None = None, axis: str = "c") -> Tensor:
     dim = _axis(x, axis)
     stop = x.shape[dim] if stop is None else stop
@@ -319,6 +328,12 @@ CASES: tuple[Case, ...] = (
     Case("slice", function(_slice, "start", "stop", "axis"), PLAIN, {
         "start": (0, 1, 3, 4), "stop": (..., 0, 2, 4, 6), "axis": (..., "h")}),
     Case("roll", function(_roll, "shift", "axis"), PLAIN, {"shift": (0, 1, -2), "axis": ("c", "h", "q")}),
+    Case("gather", function(_gather, "indices", "axis"), PLAIN, {
+        "indices": ((0,), (3, 0, 0), (4,), (-1,), (), 1, ((0, 1), (2, 0)), ((0,), (1, 2)), (0.5,), (True,)),
+        "axis": (..., "c", "h", "q")}),
+    Case("tensor", function(lambda values: torch.tensor(values, dtype=torch.float32), "values"), ((),), {"values": (
+        (1,), (0.5, -2), ((1, 2, 3), (4, 5, 6)), (((1.5,),),), (), 2, (1, (2,)), ((1, 2), (3,)), ("a",), (1e39,),
+        (True,), ((((((((((1,),),),),),),),),),))}),
     Case("rearrange", function(lambda x, pattern: x.permute(0, 2, 3, 1), "pattern"), one((4, 6, 5), (4, 9), (4,)), {
         "pattern": ("c h w -> h w c",)}),
     Case("rearrange", function(lambda x, pattern, p=2: x.reshape(
@@ -381,5 +396,9 @@ STRICTER: tuple[tuple[str, Callable[[dict[str, Any], tuple[Shape, ...]], bool], 
     ("linear", lambda a, x: x[0].rank > 1, "the last axis is not the channels: a forgotten flatten"),
     ("adaptive_avgpool", lambda a, x: a["size"] == 0, "an empty result"),
     ("adaptive_maxpool", lambda a, x: a["size"] == 0, "an empty result"),
+    ("tensor", lambda a, x: a["values"] in (2, ()), "no list, or an empty one"),
+    ("tensor", lambda a, x: a["values"] == (1e39,), "more than float32 holds"),
+    ("tensor", lambda a, x: a["values"] == (True,) and a["values"][0] is True, "a truth value is no number"),
+    ("tensor", lambda a, x: repr(a["values"]).startswith("((((((((("), "more than eight axes"),
     ("mul", lambda a, x: [each.sizes for each in x] == [(4, 1), (1, 5)], "two gates and nothing to gate"),
 )

@@ -42,6 +42,8 @@ OURS: tuple[tuple[Op, Shape], ...] = (
     (ops.Rearrange(pattern="c (h p) (w q) -> (c p q) h w", sizes=(("p", 3), ("q", 2))), IMAGE),
     (ops.Rearrange(pattern="c l -> l n c", sizes=(("n", 3),)), SIGNAL),
     (ops.Last(), SIGNAL),
+    (ops.Gather(indices=(3, 0, 0)), IMAGE),
+    (ops.Gather(indices=((0, 11), (5, 5)), axis="l"), SIGNAL),
 )
 IDS = [f"{op.word}-{place}" for place, (op, _) in enumerate(OURS)]
 

@@ -56,6 +56,8 @@ def _results(
         return [inputs[node.path]]
     if isinstance(op, Learned):
         return [state[node.path].expand(batch, *op.sizes)]
+    if isinstance(op, ops.TensorLiteral):
+        return [torch_oracle.written(op, next(iter(inputs.values())))]
     own = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
     if training:
         result = _in_training(op, values[0], own)

@@ -79,6 +79,9 @@ class Direct:
             if isinstance(node.op, Learned):
                 values[index, 0] = own[""].expand(batch, *node.op.sizes)
                 continue
+            if isinstance(node.op, ops.TensorLiteral):
+                values[index, 0] = torch_oracle.written(node.op, inputs[0])
+                continue
             read = [values[value] for value in node.inputs]
             result = self._drawn(node.path, node.op, read[0], own) if self.training else None
             if result is None:

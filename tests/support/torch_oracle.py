@@ -64,12 +64,20 @@ def outputs(graph: Graph, weights: Mapping[str, Any], inputs: Mapping[str, Any],
                 results: Any = fed[node.path]
             elif isinstance(node.op, Learned):
                 results = state[node.path].expand(batch, *node.op.sizes)
+            elif isinstance(node.op, ops.TensorLiteral):
+                results = written(node.op, next(iter(fed.values())))
             else:
                 results = compute(node.op, got, shapes, owned.get(node.path, {}))
             for number, result in enumerate(results if isinstance(results, list | tuple) else [results]):
                 assert result.shape[1:] == node.outputs[number].sizes, (node.path, result.shape, node.outputs)
                 values[(index, number)] = result
     return [values[output.value].numpy() for output in graph.outputs if not output.training]
+
+
+def written(op: ops.TensorLiteral, like: Tensor) -> Tensor:
+    """The numbers of a literal for each example of a value, in its type, rounded to float32 before."""
+    numbers = torch.tensor(op.values, dtype=torch.float32).to(like.dtype)
+    return numbers.expand(like.shape[0], *numbers.shape)
 
 
 def compute(op: Op, values: list[Tensor], shapes: tuple[Shape, ...], weights: Mapping[str, Tensor]) -> Any:
@@ -209,6 +217,10 @@ def _more(op: Op, values: list[Tensor], shapes: tuple[Shape, ...], weight: Tenso
             return x.unflatten(1, (op.groups, -1)).transpose(1, 2).flatten(1, 2)
         case ops.Roll():
             return torch.roll(x, op.shift, dim(op.axis, 0))
+        case ops.Gather():
+            at = dim(op.axis, 0)
+            places = torch.tensor(op.indices)
+            return torch.index_select(x, at, places.reshape(-1)).unflatten(at, tuple(places.shape))
         case ops.Pad():
             return F.pad(x, _around(op.amounts(shape)), mode=op.mode, value=op.value if op.mode == "constant" else None)
         case ops.PadChannels():

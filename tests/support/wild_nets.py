@@ -18,7 +18,7 @@ from archdsl.ir.program import Node, Output, Value
 from archdsl.ops.base import Op, ShapeError
 from archdsl.shapes import Shape
 from tests.support.nets import Net
-from tests.support.wild_ops import UNARY, positive
+from tests.support.wild_ops import UNARY, numbers, positive
 
 Statement = Callable[[Random, int, int], None]
 ODD = ("forward", "class", "type", "block1-0", "x", "self", "items", "lambda", "_modules", "F", "deep.a-b")
@@ -85,7 +85,11 @@ class Wild:
         return results
 
     def learned(self, random: Random, scope: int, *sizes: int) -> Value:
-        """A learned tensor, perhaps with an activation behind it, which has no batch either."""
+        """A learned tensor or a literal, perhaps with an activation behind it, which has no batch either."""
+        if random.random() < 0.3:
+            path = self.net.builder.free_path(scope, "tensor")
+            (value,) = self.net.builder.add(ops.TensorLiteral(values=numbers(random, sizes)), (), path, scope)
+            return self.activated(random, scope, value)
         taken = self.taken.setdefault(self.net.builder.scopes[scope].path, set())
         label = next((name for name in ("scale", "type", "gamma-1", "g2", "g3", "g4") if name not in taken), None)
         if label is None:
@@ -95,8 +99,14 @@ class Wild:
         init = random.choice((ops.Constant(value=0.5), ops.Normal(std=0.3), ops.Ones()))
         node = ops.Learned(init=init, sizes=sizes)
         (value,) = self.net.builder.add(node, (), f"{prefix}.{label}" if prefix else label, scope)
+        return self.activated(random, scope, value)
+
+    def activated(self, random: Random, scope: int, value: Value) -> Value:
+        """A value without a batch, perhaps with something behind it."""
         if random.random() < 0.3:
-            (value,) = self.add(random.choice((ops.Sigmoid(), ops.Tanh(), ops.Scale(factor=0.5))), (value,), scope)
+            later = (ops.Sigmoid(), ops.Tanh(), ops.Scale(factor=0.5), ops.Gather(indices=(0,)))
+            op = random.choice(later[: 3 + (self.net.builder.shape(value).sizes[0] == 1)])
+            (value,) = self.add(op, (value,), scope)
         return value
 
     def operation(self, random: Random, scope: int, depth: int) -> None:

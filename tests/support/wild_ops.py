@@ -158,6 +158,23 @@ def roll(random: Random, x: Shape) -> Op | None:
     return ops.Roll(shift=random.choice((-2, 1, 3)), axis=random.choice(names)) if names else None
 
 
+def gather(random: Random, x: Shape) -> Op:
+    axis = random.choice((None, *(name for name in x.axes if name is not None)))
+    size = x.sizes[0 if axis is None else x.axes.index(axis)]
+    rows, columns = random.randint(1, 3), random.randint(1, 3)
+    if x.rank > 2 or random.random() < 0.7:
+        return ops.Gather(indices=tuple(random.randrange(size) for _ in range(rows * columns)), axis=axis)
+    table = tuple(tuple(random.randrange(size) for _ in range(columns)) for _ in range(rows))
+    return ops.Gather(indices=table, axis=axis)
+
+
+def numbers(random: Random, sizes: tuple[int, ...]) -> Any:
+    """Numbers in lists of these sizes; some of them float32 must round."""
+    if not sizes:
+        return random.choice((-1.5, 0.1, 0.5, 2, 1 / 3))
+    return tuple(numbers(random, sizes[1:]) for _ in range(sizes[0]))
+
+
 def last(random: Random, x: Shape) -> Op | None:
     names = [name for name in x.axes if name is not None]
     return ops.Last(axis=random.choice((None, *names))) if x.rank > 2 and _flip(random, 0.5) else None
@@ -244,6 +261,21 @@ UNARY: tuple[Maker, ...] = (
     *(conv_transpose, conv_transpose, linear, linear, maxpool, maxpool, avgpool, avgpool, affine),
     *(batchnorm, batchnorm, batchnorm, layernorm, layernorm, groupnorm, instancenorm, lrn, softmax, adaptive),
     *(activation,) * 8,
-    *(whole_pool, slice_, roll, last, rearrange, rearrange, shuffle, pad, pad, pad_channels, crop, upsample, resize),
+    *(
+        whole_pool,
+        slice_,
+        roll,
+        gather,
+        last,
+        rearrange,
+        rearrange,
+        shuffle,
+        pad,
+        pad,
+        pad_channels,
+        crop,
+        upsample,
+        resize,
+    ),
     *(dropout, dropout, flatten),
 )
