@@ -45,6 +45,8 @@ class Reading:
 
     def _read(self, values: tuple[Value, ...], many: bool, body: Body, level: str) -> list[Part]:
         """What makes these values the current ones, if they are not."""
+        if not values:
+            return []
         wanted: Flow = values if many else values[0]
         if body.here == wanted:
             return []
