@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archdsl.ops import Add, Concat, Conv, ConvTranspose, Linear
+from archdsl.ops import Add, Concat, Conv, ConvTranspose, Linear, StochasticDepth
 from archdsl.ops.base import Op
 from archdsl.passes.common import is_output
 from archdsl.passes.edit import Edit
@@ -26,6 +26,8 @@ class ConcatSkip(Pass):
         """Concatenates where everything that follows takes any number of channels."""
         if _axis(edit, add) != "c":
             return Keep("its first axis is not that of the channels")
+        if any(isinstance(edit.graph.nodes[value.node].op, StochasticDepth) for value in add.node.inputs):
+            return Keep("its body is dropped at random, which only a sum makes up for")
         reason = _fixed(edit, add.index)
         if reason is not None:
             return Keep(reason)

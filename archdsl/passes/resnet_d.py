@@ -31,7 +31,7 @@ class ResnetD(Pass):
             return Keep("it is grouped or shared")
         if any(side != (0, 0) for side in window.sides):
             return Keep("it pads, and so reads beyond the edge")
-        pool = AvgPool(kernel=window.stride, stride=window.stride, ceil=True)
+        pool = AvgPool(kernel=window.stride, ceil=True)
         level = conv.node.path.rpartition(".")[0]
         path = edit.free_path(f"{level}.pool" if level else "pool")
         pooled = edit.add(pool, conv.node.inputs, at=conv.index, path=path)

@@ -135,10 +135,10 @@ class Columns:
         if not pairs or not all(type(a) is int and type(b) is int and a > 0 and b > 0 for a, b in pairs):
             return None
         first, other = pairs[0]
-        factor, divisor = other // first, first // other
+        factor, divisor = other // first, _divisor(pairs)
         if 1 < factor <= MOST_FACTOR and all(b == a * factor for a, b in pairs):
             return tree.Binary(HERE, "*", self._use(name), _whole(factor))
-        if 1 < divisor <= MOST_FACTOR and all(b == a // divisor for a, b in pairs):
+        if 1 < divisor <= MOST_FACTOR:
             return tree.Binary(HERE, "//", self._use(name), _whole(divisor))
         return None
 
@@ -281,6 +281,14 @@ class Columns:
             return tree.Binary(HERE, word, self._use("in.c"), own)
 
         return make
+
+
+def _divisor(pairs: list[tuple[int, int]]) -> int:
+    """What the first numbers are divided by to give the second, rounded down; a power of two if one does, else the
+    smallest; 0 if none does."""
+    least, most = max(a // (b + 1) + 1 for a, b in pairs), min(a // b for a, b in pairs)
+    power = 1 << (most.bit_length() - 1) if most else 0
+    return 0 if least > most else power if least <= power else least
 
 
 def _holes(part: Part) -> Iterator[Hole]:

@@ -11,7 +11,7 @@ from typing import Any
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.syntax.lexer import WORDS
-from archdsl.targets.arch_source_groups import BRANCHES, Group, between, called_once, groups, nodes_of
+from archdsl.targets.arch_source_groups import BELOW, BRANCHES, Group, between, called_once, groups, nodes_of
 from archdsl.targets.arch_source_lanes import Lanes
 from archdsl.targets.arch_source_parts import Label, Part
 from archdsl.targets.arch_source_values import Body, Flow, name_values
@@ -60,14 +60,9 @@ class Drafting(Lanes):
     def _items(self, items: Sequence[int | Group], body: Body, level: str) -> list[Part]:
         parts: list[Part] = []
         at = 0
-        items = self._gathered(items, body)
+        items = self._gathered(self._levelled(items, level), body)
         while at < len(items):
             item = items[at]
-            end = self._implicit(items, at, level)
-            if end > at:
-                parts.append(self._below(items[at:end], body, level))
-                at = end
-                continue
             parts += self._declarations(item, body, level)
             if not body.training and self._all(item, "training"):
                 end = at + 1
@@ -86,6 +81,8 @@ class Drafting(Lanes):
     def _item(self, item: int | Group, body: Body, level: str) -> list[Part]:
         if not isinstance(item, Group):
             return self._node(item, body, level)
+        if item.scope == BELOW:
+            return [self._below(item.items, body, level)]
         if item.scope == BRANCHES:
             return self._branches(item, body, level) or self._ungathered(item, body, level)
         scope = self.graph.scopes[item.scope]
@@ -175,6 +172,15 @@ class Drafting(Lanes):
         return inside == self._inside[item.scope] and all(
             nodes[index].path.startswith(f"{path}.") for index in item.nodes()
         )
+
+    def _levelled(self, items: Sequence[int | Group], level: str) -> list[int | Group]:
+        out: list[int | Group] = []
+        at = 0
+        while at < len(items):
+            end = self._implicit(items, at, level)
+            out.append(items[at] if end == at else Group(BELOW, list(items[at:end])))
+            at = max(end, at + 1)
+        return out
 
     def _implicit(self, items: Sequence[int | Group], at: int, level: str) -> int:
         """Where the items end that stand in a level below which no scope opens, as passes make them."""

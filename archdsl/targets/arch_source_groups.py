@@ -11,6 +11,7 @@ from archdsl.ir.program import Value
 from archdsl.ops.base import Input
 
 BRANCHES = -1  # the scope of branches that no scope of the graph holds together
+BELOW = -2  # the scope of a level that no scope of the graph opens
 
 
 @dataclass(slots=True)

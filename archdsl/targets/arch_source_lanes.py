@@ -27,6 +27,10 @@ class Lanes(Layers):
         """The statements of a scope."""
 
     @abstractmethod
+    def _levelled(self, items: Sequence[int | Group], level: str) -> list[int | Group]:
+        """The same statements, those of a level that no scope opens as a group."""
+
+    @abstractmethod
     def _item(self, item: int | Group, body: Body, level: str) -> list[Part]:
         """One statement, whatever its marks."""
 
@@ -38,14 +42,18 @@ class Lanes(Layers):
         nodes = item.nodes() if isinstance(item, Group) else (item,)
         return all(getattr(self.graph.nodes[index], mark) for index in nodes)
 
+    def _kind(self, item: Group) -> str:
+        """The kind of a group's scope, empty if it has none."""
+        return self.graph.scopes[item.scope].kind if item.scope >= 0 else ""
+
     def _residual(self, item: Group, body: Body, level: str) -> list[Part] | None:
         """`residual { } skip ...`, if the scope ends in the sum of the two."""
         last = item.items[-1]
         if isinstance(last, Group) or not self._sums(last, body) or not self.places.free_word(level, "add"):
             return None
         add = self.graph.nodes[last]
-        inner, skips = list(item.items[:-1]), []
-        if inner and isinstance(inner[-1], Group) and self.graph.scopes[inner[-1].scope].kind == "skip":
+        inner, skips = self._levelled(item.items[:-1], level), []
+        if inner and isinstance(inner[-1], Group) and self._kind(inner[-1]) == "skip":
             if not self._all(inner[-1], "skip"):
                 return None
             skips = [inner.pop()]
@@ -71,7 +79,7 @@ class Lanes(Layers):
         if skips:
             body.skip, outer = True, body.skip
             for each in skips:
-                flat = isinstance(each, Group) and self.graph.scopes[each.scope].kind == "skip" and not each.torn
+                flat = isinstance(each, Group) and self._kind(each) == "skip" and not each.torn
                 side += (
                     self._items(each.items, body, level)
                     if flat and isinstance(each, Group)
@@ -115,7 +123,7 @@ class Lanes(Layers):
             return None
         if node.op.takes != "list" or node.op.numbered or not self._plain(node, body) or len(node.inputs) < 2:
             return None
-        lanes = self._lanes(item.items[:-1], node.inputs)
+        lanes = self._lanes(self._levelled(item.items[:-1], level), node.inputs)
         if lanes is None:
             return None
         reads, _ = self._ends([index for lane in lanes for each in lane for index in nodes_of(each)])
@@ -166,7 +174,7 @@ class Lanes(Layers):
         body.training = True
         inner: list[Part] = []
         for each in items:
-            flat = isinstance(each, Group) and self.graph.scopes[each.scope].kind == "role"
+            flat = isinstance(each, Group) and self._kind(each) == "role"
             inner += (
                 self._items(each.items, body, level)
                 if flat and isinstance(each, Group)

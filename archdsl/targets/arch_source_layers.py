@@ -15,7 +15,7 @@ from archdsl.ops.base import Described, Learned
 from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.syntax.lexer import WORDS
-from archdsl.targets.arch_source_groups import BRANCHES, Group
+from archdsl.targets.arch_source_groups import Group
 from archdsl.targets.arch_source_parts import ABSENT, HERE, Hole, Part
 from archdsl.targets.arch_source_values import Body, Reading
 
@@ -84,7 +84,7 @@ class Layers(Reading):
         """The path that an item applies as a whole, if it does."""
         if not isinstance(item, Group):
             return self.graph.nodes[item].path
-        if item.scope == BRANCHES:
+        if item.scope < 0:
             return None
         scope = self.graph.scopes[item.scope]
         whole = scope.opens and not item.torn and (scope.block or scope.kind == "shared")
