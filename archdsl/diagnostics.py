@@ -91,8 +91,11 @@ def quote(text: str) -> str:
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a typo most likely meant."""
-    matches = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    for match in difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.6):
+        alike = match[:1].lower() == name[:1].lower()  # a typo seldom hits the first letter
+        if alike or difflib.SequenceMatcher(None, match, name).ratio() >= 0.8:
+            return match
+    return None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
