@@ -50,6 +50,11 @@ class Peer:
         """Our live module, with its own initial values."""
         return archdsl.load(self.spec, seed=seed, **self.parameters)
 
+    def bare_ours(self) -> nn.Module:
+        """Our module without memory for its numbers."""
+        with torch.device("meta"):
+            return module_class(self.graph())()
+
     def theirs(self) -> nn.Module:
         """The other library's net, with its own initial values."""
         return self.build(**self.options)
