@@ -88,6 +88,13 @@ def joint_path(edit: Edit, indices: list[int], scope: int) -> str:
     return edit.free_path(f"{level}.{name}" if level else name)
 
 
+def pads_with_zeros(graph: Graph, match: Match[Conv]) -> bool:
+    """True if a convolution sees zeros beyond the edge; the other modes repeat what it reads."""
+    return match.op.padding_mode == "zeros" and any(
+        side != (0, 0) for side in match.op.window(input_shape(graph, match)).sides
+    )
+
+
 def residual_sides(graph: Graph, match: Match[object]) -> tuple[Value, Value] | None:
     """The body and the shortcut of the addition that ends a residual, or `None` for any other addition."""
     inputs = match.node.inputs

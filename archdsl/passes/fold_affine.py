@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archdsl.graph import Graph
 from archdsl.ops import Affine, Conv, Linear, Scale
 from archdsl.passes.arrays import Along, Const, Expr, Plus, Times, Total
-from archdsl.passes.common import input_shape, is_shared, only_reader
+from archdsl.passes.common import input_shape, is_shared, only_reader, pads_with_zeros
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import Keep, Match, Pass, Promise
-
-REPEATING = ("reflect", "replicate", "circular")  # what they pad with was scaled and shifted too
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,11 @@ class FoldAffine(Pass):
         if isinstance(linear.op, Linear) and isinstance(before.op, Affine) and input_shape(graph, linear).rank > 1:
             return Keep("the linear layer does not act on the channels")
         shifts = isinstance(before.op, Affine) and any(before.op.shift)
-        if shifts and _pads_with_zeros(graph, linear):
+        if (
+            shifts
+            and isinstance(linear.op, Conv)
+            and pads_with_zeros(graph, Match(linear.index, linear.node, linear.op))
+        ):
             return Keep("the convolution pads with zeros, which are not shifted")
         edit.redirect(before.value, before.node.inputs[0])
         edit.remove(before.index)
@@ -45,12 +46,6 @@ class FoldAffine(Pass):
             assert isinstance(before.op, Affine)
             edit.weight(linear.node.path, bias=_shifted(edit, before.op, linear))
         return None
-
-
-def _pads_with_zeros(graph: Graph, linear: Match[Conv | Linear]) -> bool:
-    if not isinstance(linear.op, Conv) or linear.op.padding_mode in REPEATING:
-        return False
-    return any(side != (0, 0) for side in linear.op.window(input_shape(graph, linear)).sides)
 
 
 def _of_inputs(values: tuple[float, ...], linear: Match[Conv | Linear], weight: tuple[int, ...]) -> Expr:

@@ -126,7 +126,10 @@ def test_resnext50_takes_the_tweaks_too() -> None:
 
 
 def foldable(graph: Graph) -> list[tuple[int, int]]:
-    """By the definition: each norm that alone reads a linear map of its own weights, and that map."""
+    """By the definition: each norm that alone reads a linear map of its own weights, and that map.
+
+    No bundled net has a norm that only a linear map behind it could take up.
+    """
     uses: dict[str, int] = {}
     for node in graph.nodes:
         uses[node.path] = uses.get(node.path, 0) + 1

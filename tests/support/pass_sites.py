@@ -202,6 +202,23 @@ def norm_behind_linear(g: Garden, x: Value) -> Value:
     return g.chain(x, g.made(ops.ConvTranspose, values, shape), norm)
 
 
+def norm_before_linear(g: Garden, x: Value) -> Value:
+    shape = g.shape(x)
+    norm = g.norm(eps=g.random.choice((1e-6, 1e-5, 1e-3)))
+    normed = g.add(norm, g.add(ops.Tanh(), x))
+    if shape.rank < 2:
+        return g.add(ops.Linear(out=3, bias=g.chance(0.5)), normed)
+    if g.chance(0.4):
+        g.output(g.chain(normed, ops.Flatten(), ops.Linear(out=4, bias=g.chance(0.5))))
+        return x
+    mode = g.random.choice(({"padding": "valid"}, {"padding": "same", "padding_mode": "replicate", "kernel": 3}))
+    return g.add(g.conv(shape, reparam=None, **mode), normed)
+
+
+def norm_beside_linear(g: Garden, x: Value) -> Value:
+    return (norm_behind_linear if g.chance(0.6) else norm_before_linear)(g, x)
+
+
 def scaled(g: Garden, x: Value) -> Value:
     channels = g.channels(x)
     factor = g.random.uniform(-2, 2)
@@ -291,7 +308,7 @@ EXACT: dict[str, tuple[Site, dict[str, Any]]] = {
 EXACT_EVAL: dict[str, tuple[Site, dict[str, Any]]] = {
     "sum-of-convolutions,biases=true": (summed_biased, {}),
     "dead-code,weights=true": (dead_layers, {}),
-    "fold-batchnorm": (norm_behind_linear, {}),
+    "fold-batchnorm": (norm_beside_linear, {}),
     "fold-affine": (scaled, {}),
     "drop-dropout": (dropouts, {}),
     "merge-linear": (two_linear, {}),
