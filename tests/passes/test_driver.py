@@ -228,7 +228,7 @@ def test_options_are_parsed_by_their_types() -> None:
         ("resnet-e", "there is no pass `resnet-e`: did you mean `resnet-d`"),
         ("zzz", "there is no pass `zzz`: `archdsl passes` lists them"),
         ("resnet-c,widht=3", "`resnet-c` has no option `widht`: did you mean `width`"),
-        ("resnet-c,width", "`resnet-c` has no option"),
+        ("resnet-c,width", "the option `width` of `resnet-c` has no value"),
         ("resnet-c,width=wide", "`width` of `resnet-c` is a positive whole number, not `wide`"),
         ("resnet-c,width=0", "`width` of `resnet-c` is a positive whole number, not `0`"),
         ("sum-of-convolutions,biases=yes", "`biases` of `sum-of-convolutions` is true or false, not `yes`"),
