@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,6 +81,31 @@ def test_onnx_is_sound_and_computes_what_torch_does(name: str) -> None:
     data = onnx_model.write(graph, {key: value.numpy() for key, value in state.items()})
     (found,) = onnx_run.run_onnxruntime(data, inputs)
     assert deviation(found, expected.numpy()) <= ONNXRUNTIME
+
+
+def test_the_largest_net_is_sound_as_onnx() -> None:
+    """Every size of its 224 pixels is inferred; its numbers are looked at in the slow tests, on a small image."""
+    onnx_run.assert_sound(onnx_model.structure(archdsl.compile(HUGE)))
+
+
+@pytest.mark.slow
+def test_the_largest_net_computes_in_onnxruntime_what_torch_does(tmp_path: Path) -> None:
+    """Its 2.6 GB of weights go to a file beside the model. It needs 8 GB of memory, and as much disk as weights."""
+    graph = archdsl.compile(HUGE, resolution=64)
+    live = module_class(graph)
+    with torch.device("meta"):
+        module = live()
+    state = random_state(module)
+    inputs = onnx_run.random_inputs(graph, 1, dtype="float32")
+    with torch.no_grad():
+        (image,) = inputs.values()
+        expected = bare_with(state, live).eval()(torch.from_numpy(image)).numpy()
+    path = tmp_path / "largest.onnx"
+    onnx_model.write(graph, {key: value.numpy() for key, value in state.items()}, path)
+    assert path.with_name("largest.onnx.data").stat().st_size > 2 * 2**30
+    del state, module
+    (found,) = onnx_run.run_onnxruntime(str(path), inputs)
+    assert deviation(found, expected) <= ONNXRUNTIME
 
 
 def bare_with(state: State, build: type[torch.nn.Module]) -> torch.nn.Module:
