@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from archdsl.graph import Graph
-    from archdsl.passes.plan import Plan
+    from archdsl.passes.driver import Result
     from archdsl.passes.rule import Pass
     from archdsl.passes.structure import Difference
     from archdsl.prove.entries import Fit
@@ -106,34 +107,31 @@ def _graph(name: str, set_: list[str] | None, limit: list[str] | None) -> Graph:
     return graph_of(inputs.spec(name), None, inputs.settings(set_), inputs.limits(limit))
 
 
-def _rewritten(report: Report, graph: Graph, chosen: Sequence[Pass]) -> tuple[Graph, Plan | None]:
-    """The graph after the passes, with the plan of its weights; the proof of each pass is in the report."""
+def _proved(report: Report, graph: Graph, chosen: Sequence[Pass]) -> Result:
+    """The graph after the passes, with the plan of its weights; the proof of each pass goes into the report."""
     from archdsl.compiler import proved, rewritten
 
-    if not chosen:
-        return graph, None
     proofs = proved(graph, chosen)
     report.lines += [f"{name}: {proof.text()}" for name, proof in proofs]
     report.facts["passes"] = [{"pass": name, **_proof(proof)} for name, proof in proofs]
     report.ok = all(proof.holds for _, proof in proofs)
-    result = rewritten(graph, chosen)
-    return result.graph, result.plan
+    return rewritten(graph, chosen)
 
 
 def _specs(one: Graph, two: Graph, chosen: Sequence[Pass], file: Path | None, save: Path | None, seed: int) -> Report:
     """What two specs have in common: structure, weights, values."""
-    from archdsl.compiler import weights_of
+    from archdsl.compiler import carried, weights_of
     from archdsl.prove.equality import compare
     from archdsl.prove.prover import generated, likely_weights
 
     report = Report()
-    before, plan = _rewritten(report, one, chosen)
-    arrays: Mapping[str, np.ndarray]
+    result = _proved(report, one, chosen) if chosen else None
+    before = one if result is None else result.graph
     if file is None:
         arrays = likely_weights(before, generated, seed)
     else:
-        given = weights_of(one, file, seed, console.note)
-        arrays = given if plan is None else plan.apply(given)
+        read = partial(weights_of, one, file, seed, console.note)
+        arrays = read() if result is None else carried(result, read, seed)
     wide = {key: array.astype("float64") if array.dtype.kind == "f" else array for key, array in arrays.items()}
     found = compare(before, two, wide, seed=seed)
     report.ok = report.ok and found.word != "different"
@@ -148,11 +146,12 @@ def _specs(one: Graph, two: Graph, chosen: Sequence[Pass], file: Path | None, sa
 
 def _checkpoint(graph: Graph, file: str, chosen: Sequence[Pass], save: Path | None) -> Report:
     """Whether a checkpoint's arrays are those of a spec, by names, order and shapes."""
+    from archdsl.compiler import rewritten
     from archdsl.prove.entries import Misfit, fit, keeps_order
     from archdsl.weights import match, read
 
     report = Report()
-    graph, _ = _rewritten(report, graph, chosen)
+    graph = rewritten(graph, chosen).graph if chosen else graph
     arrays = read(file)
     found = fit(graph, {key: array.shape for key, array in arrays.items()}, ordered=keeps_order(file, arrays))
     if isinstance(found, Misfit):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal, TypeVar
 
+from archdsl.diagnostics import quote
 from archdsl.graph import Graph
 from archdsl.weights.matching import COUNTER, PREFIXES
 
@@ -39,7 +40,8 @@ class Layer:
 
     def text(self) -> str:
         """The layer with its shapes, for a reader."""
-        return f"{self.path} ({', '.join(f'{e.name} {shape_text(e.sizes)}'.strip() for e in self.entries)})"
+        held = ", ".join(f"{entry.name} {shape_text(entry.sizes)}".strip() for entry in self.entries)
+        return f"{quote(self.path)} ({quote(held)})"
 
     def pairs(self, other: Layer) -> list[tuple[Entry, Entry]] | None:
         """The entries of this layer with those of another that fit them: by their names, or the only one by shape."""
@@ -142,7 +144,7 @@ def in_order(layers: Iterable[Layer], given: Sizes) -> dict[str, str] | Misfit:
             first = layer.entries[len(there)]
             return Misfit(f"the checkpoint ends before {first.key} ({len(entries)} arrays)", first.key)
     if len(found) < len(entries):
-        more = entries[len(found)].key
+        more = quote(entries[len(found)].key)
         return Misfit(f"the checkpoint has {len(entries) - len(found)} entries more, from {more} on", found=more)
     return found
 
@@ -191,11 +193,12 @@ def _is_counter(key: str) -> bool:
 
 def _unlike(mine: Entry, other: Entry) -> str | None:
     """Why an array cannot be the one that is expected, if it cannot."""
+    theirs = quote(other.key)
     if mine.sizes != other.sizes:
-        shapes = f"{mine.key} has the shape {shape_text(mine.sizes)}, and {other.key} {shape_text(other.sizes)}"
+        shapes = f"{mine.key} has the shape {shape_text(mine.sizes)}, and {theirs} {shape_text(other.sizes)}"
         return shapes + reshaped(mine.sizes, other.sizes)
     if mine.name != other.name and mine.name in ROLES and other.name in ROLES:
-        return f"{mine.key} is a {mine.name}, and {other.key} a {other.name}"
+        return f"{mine.key} is a {mine.name}, and {theirs} a {other.name}"
     return None
 
 

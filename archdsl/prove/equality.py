@@ -62,7 +62,10 @@ class Verdict:
         there = self.values.unlike or "its value is the same there in inference"
         if not found.pairs:
             return f"nothing stands before that; {there}"
-        return f"all {len(found.pairs)} values before that agree, {len(found.keys)} arrays mapped; {there}"
+        before = "the value before that agrees"
+        if len(found.pairs) > 1:
+            before = f"all {len(found.pairs)} values before that agree"
+        return f"{before}, {len(found.keys)} arrays mapped; {there}"
 
     def _despite(self) -> list[str]:
         """What the outputs say although structures differ."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from archdsl.diagnostics import quote
 from archdsl.graph import Graph
 from archdsl.ops import Add, Mean, Mul
 from archdsl.passes.canonical import meant, operation, walk
@@ -283,11 +284,10 @@ def _after(state: State, chain: int) -> State:
 
 
 def _ambiguity(layers: list[Layer], one: list[Layer], two: list[Layer]) -> Misfit:
-    mine, a, b = next(places for places in zip(layers, one, two, strict=True) if places[1] != places[2])
-    reason = (
-        f"the file has sorted its entries by name, and {mine.path} may be {a.path} or {b.path}, which have the same"
-    )
-    return Misfit(f"{reason} shapes: save it in its own order, as .pth", mine.path, f"{a.path} or {b.path}", True)
+    mine, *others = next(places for places in zip(layers, one, two, strict=True) if places[1] != places[2])
+    either = " or ".join(quote(layer.path) for layer in others)
+    reason = f"the file has sorted its entries by name, and {mine.path} may be {either}, which have the same shapes"
+    return Misfit(f"{reason}: save it in its own order, as .pth", mine.path, either, True)
 
 
 def _same(graph: Graph, layers: list[Layer], one: list[Layer], two: list[Layer]) -> bool:
