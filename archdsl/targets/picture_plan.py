@@ -115,10 +115,14 @@ class _Planner:
         """True for scopes that a reader knows by name, and for what is repeated and is more than one thing."""
         assert item.scope is not None
         scope = self.graph.scopes[item.scope]
-        if scope.parent is None:
+        if scope.parent is None or self._whole(item):
             return False
         named = scope.kind in {"block", "level"} or scope.role in ROLES
         return named or (times > 1 and len(item.children) > 1)
+
+    def _whole(self, item: Item) -> bool:
+        """True for a scope around all stages and all else that is computed: its frame would tell nothing."""
+        return item.scope in self.with_roles and len(item.nodes) == len(self.graph.nodes) - len(self.graph.inputs)
 
     def _frame(self, item: Item, cluster: Cluster, times: int) -> None:
         assert item.scope is not None
