@@ -91,7 +91,7 @@ def test_the_stages_of_resnext50_are_those_of_the_papers_table_1() -> None:
 
 def test_a_block_around_the_whole_net_has_no_frame_and_one_that_is_the_net_has() -> None:
     assert not any(row.startswith("Net(") for row in boxes(dot_text(compile("efficientnet_b0"), "stage")))
-    assert any(row.startswith("Bottleneck") for row in boxes(dot_text(compile("bottleneck_block"), "layer")))
+    assert any(row.startswith("stage Bottleneck(") for row in boxes(dot_text(compile("bottleneck_block"), "layer")))
 
 
 def test_a_multibranch_block_is_the_papers_figure_3a() -> None:
