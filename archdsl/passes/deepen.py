@@ -32,15 +32,16 @@ class Deepen(Pass):
         if is_shared(graph, relu):
             return Keep("the block is applied in several places, and each would get a block of its own")
         at, channels = relu.index, shape.sizes[0]
-        conv = Conv(out=channels, kernel=3, bias=False)
-        level = edit.free_path(f"{relu.node.path}_deeper")
+        dims = len(shape.spatial)
+        conv = Conv(out=channels, kernel=(3,) * dims if dims > 1 else 3, bias=False)
+        level = edit.child(relu.node.scope, "deeper")
         value = edit.add(conv, (relu.value,), at=at, path=f"{level}.conv1")[0]
         value = edit.add(BatchNorm(), (value,), at=at, path=f"{level}.bn1")[0]
-        value = edit.add(Relu(), (value,), at=at, path=f"{level}.relu1")[0]
+        value = edit.add(Relu(), (value,), at=at, path=f"{level}.2")[0]
         value = edit.add(conv, (value,), at=at, path=f"{level}.conv2")[0]
         value = edit.add(BatchNorm(), (value,), at=at, path=f"{level}.bn2")[0]
         total = edit.add(Add(), (value, relu.value), at=at, path=f"{level}.add")[0]
-        end = edit.add(Relu(), (total,), at=at, path=f"{level}.relu2")[0]
+        end = edit.add(Relu(), (total,), at=at, path=f"{level}.5")[0]
         edit.weight(
             f"{level}.bn2", weight=Const((0.0,) * channels, (channels,)), bias=Const((0.0,) * channels, (channels,))
         )

@@ -42,7 +42,7 @@ class PoolHead(Pass):
             chain.insert(0, source.node)
             source = graph.nodes[source.node].inputs[0]
         place = flatten.node.path
-        pooled = edit.add(GlobalAvgPool(), (source,), at=flatten.index, path=edit.free_path(f"{place}_pool"))[0]
+        pooled = edit.add(GlobalAvgPool(), (source,), at=flatten.index, path=edit.child(flatten.node.scope, "pool"))[0]
         flat = edit.add(Flatten(), (pooled,), at=flatten.index, path=place)[0]
         node = graph.nodes[last]
         head = edit.add(node.op, (flat,), at=last, path=node.path)[0]

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from archdsl.ir.program import Value
 from archdsl.ops import Concat, Dropout, DropoutChannels, Flatten, Identity, Scale, Split, StochasticDepth
+from archdsl.passes.common import is_output
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -28,6 +29,13 @@ class RemoveIdentities(Pass):
             return NOT_A_SITE
         edit.redirect(node.value, source)
         edit.remove(node.index)
+        first = node.node.inputs[0]
+        if (
+            source != first
+            and set(edit.graph.readers(first.node)) == {node.index}
+            and not is_output(edit.graph, first.node)
+        ):
+            edit.remove(first.node)  # a split whose pieces nothing else reads
         return None
 
 

@@ -11,6 +11,7 @@ from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.syntax.printer import print_tree
 from archdsl.targets.arch_source_blocks import Blocks, BlockText
+from archdsl.targets.arch_source_docs import told
 from archdsl.targets.arch_source_draft import draft
 from archdsl.targets.arch_source_fold import RESERVED
 from archdsl.targets.arch_source_layers import literal
@@ -55,7 +56,8 @@ def source_tree(graph: Graph) -> tree.File:
     )
     names = frozenset({name, *(text.name for text in blocks.texts)})
     found: list[tree.Declaration] = [*_defaults(lifted), *(_block(text, names) for text in blocks.texts), arch]
-    return tree.File(HERE, tuple(found), graph.program.doc.strip())
+    doc = "" if 0 in drafting.altered else told(graph.program.doc, parts, names | set(parameters))
+    return tree.File(HERE, tuple(found), doc)
 
 
 def _lifted(graph: Graph) -> dict[tuple[str, str], Any]:
@@ -157,4 +159,4 @@ def _block(text: BlockText, taken: frozenset[str]) -> tree.Block:
         for p in text.parameters
     )
     body = tree.Body(HERE, statements(text.parts, names, taken))
-    return tree.Block(HERE, tree.Ident(HERE, text.name), parameters, body, text.doc.strip())
+    return tree.Block(HERE, tree.Ident(HERE, text.name), parameters, body, told(text.doc, text.parts, names | taken))

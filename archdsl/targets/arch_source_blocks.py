@@ -137,7 +137,8 @@ class Blocks:
             [filled(part, values) for part in form.parts], self.reserved | {p.name for p in columns.parameters}
         )
         parameters = [Parameter(p.name, p.default, tuple(p.values)) for p in columns.ordered()]
-        doc = self.instances[form.members[0]].doc if name not in self.taken else ""
+        docs = {self.instances[index].doc for index in form.members}
+        doc = docs.pop() if len(docs) == 1 and name not in self.taken else ""
         text = BlockText(self._free(name), parameters, parts, form.members, doc)
         self.texts.append(text)
         for place, index in enumerate(form.members):

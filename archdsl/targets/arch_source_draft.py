@@ -11,12 +11,14 @@ from typing import Any
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.syntax.lexer import WORDS
+from archdsl.targets.arch_source_docs import altered
 from archdsl.targets.arch_source_groups import BELOW, BRANCHES, Group, between, called_once, groups, nodes_of
 from archdsl.targets.arch_source_lanes import Lanes
 from archdsl.targets.arch_source_parts import Label, Part
 from archdsl.targets.arch_source_values import Body, Flow, name_values
 
 MOST_BRANCHES = 2000  # statements of branches that are looked for
+MOST_BODY = 60  # statements of a residual's body
 ROLES = frozenset({"stem", "stage", "head"})
 
 
@@ -49,6 +51,7 @@ class Drafting(Lanes):
         super().__init__(graph, defaults, named)
         self.instances: list[Instance] = []
         self.gathering = False
+        self.altered = altered(graph)
         self.taken = taken | {scope.block for scope in graph.scopes if scope.block}
         root = groups(graph, called_once(graph) | between(graph))
         inputs = tuple(Value(index) for index in graph.inputs)
@@ -84,7 +87,8 @@ class Drafting(Lanes):
         if item.scope == BELOW:
             return [self._below(item.items, body, level)]
         if item.scope == BRANCHES:
-            return self._branches(item, body, level) or self._ungathered(item, body, level)
+            made = self._residual(item, body, level) or self._branches(item, body, level)
+            return made or self._ungathered(item, body, level)
         scope = self.graph.scopes[item.scope]
         if item.torn:
             inner = self._items(item.items, body, level) if not scope.opens else None
@@ -126,7 +130,13 @@ class Drafting(Lanes):
     def _start(self, index: int, out: list[int | Group], owner: dict[int, int], body: Body) -> int | None:
         """Where the branches of a merge begin, if they are all that stands between, and read one value alike."""
         inputs = self.graph.nodes[index].inputs
-        if not self._merges(index, body) or any(value.node not in owner for value in inputs):
+        if not self._merges(index, body):
+            return None
+        if self._sums(index, body) and owner.get(inputs[0].node) == len(out) - 1:
+            first = self._start_of_body(inputs, out)
+            if first is not None:
+                return first
+        if any(value.node not in owner for value in inputs):
             return None
         ends = [owner[value.node] for value in inputs]
         if ends != sorted(set(ends)) or ends[-1] != len(out) - 1:
@@ -141,6 +151,18 @@ class Drafting(Lanes):
             first -= 1
             if first < 0 or not self._belongs(out[first], found):
                 return None
+        return None
+
+    def _start_of_body(self, inputs: tuple[Value, ...], out: list[int | Group]) -> int | None:
+        """Where a body begins that a sum adds to what the body alone read."""
+        for first in range(len(out) - 1, max(-1, len(out) - 1 - MOST_BODY), -1):
+            found = [each for item in out[first:] for each in nodes_of(item)]
+            if not self._belongs(out[first], found) and first < len(out) - 1:
+                return None
+            if inputs[1].node in found:
+                return None
+            if set(self._ends(found)[0]) == {inputs[1]}:
+                return first
         return None
 
     def _belongs(self, item: int | Group, found: list[int]) -> bool:
@@ -316,7 +338,8 @@ class Drafting(Lanes):
         found = self.graph.scopes[scope]
         height = 1 + max(below, default=0)
         part.instance = len(self.instances)
-        made = Instance(found.block or "Part", dict(found.arguments), channels, parts, found.doc, height)
+        doc = "" if scope in self.altered else found.doc
+        made = Instance(found.block or "Part", dict(found.arguments), channels, parts, doc, height)
         self.instances.append(made)
 
     def _outputs(self, body: Body) -> list[tuple[str, tuple[Any, ...]]]:

@@ -18,6 +18,7 @@ PERIODS = 6
 MOST_COLUMNS = 7
 _DIGITS = re.compile(r"(\d+)")
 STRUCTURAL = frozenset({"call", "level", "branch", "repeat", "for", "role", "residual", "branches"})
+LISTED = frozenset({"in", "piece"})  # what is read by its place in a list
 UNFIT = frozenset({"shared", "param", "aux"})
 RESERVED = frozenset(
     {*OPERATIONS, *INITIALIZERS, *FUNCTIONS, *WORDS, *METRICS, "in", "here", "block", "arch", "import"}
@@ -118,14 +119,23 @@ class _Form:
 
 
 def _bare(part: Part, numbers: list[int]) -> tuple[Any, ...]:
-    """The key of a part whose labels have no digits; these are collected in order."""
+    """The key of a part whose labels and reads have no digits; these are collected in order."""
     label: Any = part.label
     if label is not None:
         label = tuple(_without_numbers(piece, numbers) for piece in ((label,) if isinstance(label, str) else label))
-    bodies = tuple(tuple(_bare(inner, numbers) for inner in body) for body in part.bodies)
     holes = tuple((hole.name, exact(hole.default)) for hole in part.holes)
-    rest = (part.reads, part.many, part.names, part.height, part.variables)  # positions count by themselves
+    reads = tuple(_without_piece(ref, numbers) for ref in part.reads)
+    bodies = tuple(tuple(_bare(inner, numbers) for inner in body) for body in part.bodies)
+    rest = (reads, part.many, part.names, part.height, part.variables)  # positions count by themselves
     return (part.kind, label, part.word, part.role, holes, rest, bodies)
+
+
+def _without_piece(ref: tuple[Any, ...], numbers: list[int]) -> tuple[Any, ...]:
+    """What is read, the place in its list collected."""
+    if ref[0] not in LISTED or type(ref[-1]) is not int:
+        return ref
+    numbers.append(ref[-1])
+    return ref[:-1]
 
 
 def _without_numbers(piece: Any, numbers: list[int]) -> Any:
@@ -162,7 +172,7 @@ def _merged(pieces: list[Any]) -> list[Any]:
 
 
 def _relabelled(part: Part, numbers: Iterator[Any]) -> Part:
-    """The same part with other numbers in its labels, taken in order; an index makes a template."""
+    """The same part with other numbers in its labels and reads, taken in order; an index makes a template."""
     label = part.label
     if label is not None:
         pieces = [
@@ -170,8 +180,11 @@ def _relabelled(part: Part, numbers: Iterator[Any]) -> Part:
         ]
         merged = _merged(pieces)
         label = merged[0] if len(merged) == 1 and isinstance(merged[0], str) else tuple(merged)
+    reads = tuple((*r[:-1], next(numbers)) if r[0] in LISTED and type(r[-1]) is int else r for r in part.reads)
     bodies = tuple([_relabelled(inner, numbers) for inner in body] for body in part.bodies)
-    return part.copy(part.holes, bodies, label)
+    made = part.copy(part.holes, bodies, label)
+    made.reads = reads
+    return made
 
 
 def _interned(keys: Sequence[Any]) -> list[int]:

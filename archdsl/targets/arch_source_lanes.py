@@ -129,8 +129,13 @@ class Lanes(Layers):
         reads, _ = self._ends([index for lane in lanes for each in lane for index in nodes_of(each)])
         if not reads:
             return None
-        start = reads[0]
-        before = self._read((start,), False, body, level)
+        lead = self._lead(lanes)
+        first, lanes[0] = lanes[0][:lead], lanes[0][lead:]
+        before = self._items(first, body, level)
+        start = body.here
+        if not first or isinstance(start, Value) or start is None:
+            start = self._ends([index for lane in lanes for each in lane for index in nodes_of(each)])[0][0]
+            before += self._read((start,), False, body, level)
         branches = []
         for lane, value in zip(lanes, node.inputs, strict=True):
             body.here = start
@@ -140,6 +145,20 @@ class Lanes(Layers):
         self._made(part, (Value(last),), body, None)
         body.here = Value(last)
         return [*before, part]
+
+    def _lead(self, lanes: list[list[int | Group]]) -> int:
+        """How many statements of the first branch make what other branches read: they stand before all branches."""
+        read = {
+            value.node
+            for lane in lanes[1:]
+            for each in lane
+            for index in nodes_of(each)
+            for value in self.graph.nodes[index].inputs
+        }
+        ends = [at for at, each in enumerate(lanes[0]) if any(index in read for index in nodes_of(each))]
+        lead = ends[-1] + 1 if ends else 0
+        plain = not any(self._all(each, "skip") for each in lanes[0][:lead])
+        return lead if lead < len(lanes[0]) and plain else 0
 
     def _branch(self, lane: list[int | Group], value: Value, body: Body, level: str) -> Part:
         skip = not body.skip and (value == body.here if not lane else all(self._all(each, "skip") for each in lane))

@@ -224,15 +224,22 @@ class _Printer:
             case ("in", None):
                 return tree.Name(HERE, "in")
             case ("in", index):
-                return tree.Index(HERE, tree.Name(HERE, "in"), expression(index))
+                return tree.Index(HERE, tree.Name(HERE, "in"), self._place(index))
             case ("name", name):
                 return tree.Name(HERE, name)
             case ("piece", name, index):
-                return tree.Index(HERE, tree.Name(HERE, name), expression(index))
+                return tree.Index(HERE, tree.Name(HERE, name), self._place(index))
             case ("label", path):
                 plain = _NAME.match(path) and path not in self.parameters and path not in self.loops.values()
                 return tree.Name(HERE, path) if plain and path not in WORDS else tree.Text(HERE, (path,))
         raise AssertionError(ref)
+
+    def _place(self, at: int | LoopIndex) -> tree.Expr:
+        """A number, or the index of a loop, shifted."""
+        if not isinstance(at, LoopIndex):
+            return expression(at)
+        name = tree.Name(HERE, self.loops[at.height])
+        return tree.Binary(HERE, "+", name, expression(at.start)) if at.start else name
 
     def placed(self, part: Part) -> tree.Placed:
         found = OPERATIONS.get(part.word)
@@ -253,9 +260,7 @@ class _Printer:
         pieces: list[str | tree.Expr] = []
         for piece in label:
             if isinstance(piece, LoopIndex):
-                name = tree.Name(HERE, self.loops[piece.height])
-                start = tree.Number(HERE, piece.start, str(piece.start))
-                pieces.append(tree.Binary(HERE, "+", name, start) if piece.start else name)
+                pieces.append(self._place(piece))
             elif pieces and isinstance(pieces[-1], str):
                 pieces[-1] += str(piece)
             else:
@@ -284,12 +289,12 @@ def _brief(parts: Sequence[Part]) -> bool:
 
 
 def _reads_index(part: Part, height: int) -> bool:
-    """True if a label in a loop's body has the loop's index."""
+    """True if a label or a read in a loop's body has the loop's index."""
     return any(
         isinstance(piece, LoopIndex) and piece.height == height
         for inner in part.parts()
-        if isinstance(inner.label, tuple)
-        for piece in inner.label
+        for pieces in (inner.label if isinstance(inner.label, tuple) else (), *inner.reads)
+        for piece in pieces
     )
 
 

@@ -14,6 +14,7 @@ from archdsl.targets.arch_source_names import Places
 from archdsl.targets.arch_source_parts import Part
 
 Flow = Value | tuple[Value, ...] | None
+MOST_NAMES = 4  # pieces that have names of their own
 LETTERS = ("x", "y", "z", "u", "v", "w")
 
 
@@ -129,7 +130,7 @@ def name_values(parts: list[Part], body: Body, taken: set[str], outputs: list[An
             if not wanted:
                 continue
             count = abs(part.outputs)
-            if count > 1 and len(wanted) == count:
+            if 1 < count <= MOST_NAMES and len(wanted) == count:
                 part.names = tuple(next(letters) for _ in range(count))
             else:
                 part.names = (next(letters),)
