@@ -211,9 +211,9 @@ class _Planner:
         """What flows between boxes. A value that goes back comes from a turn that is folded away, and is not drawn."""
         order = {box: place for place, box in enumerate(self.boxes)}
         drawn: dict[tuple[Box, Box], tuple[bool, str]] = {}
-        for value, head, skip in self._flows():
+        for value, head, skip, folded in self._flows():
             tail = self._drawn(value.node)
-            if tail is not None and order[tail] < order[head]:
+            if tail is not None and tail is not head and (order[tail] < order[head] or not folded):
                 known, shape = drawn.get((tail, head), (True, str(self.graph.shape(value))))
                 drawn[tail, head] = known and skip, shape
         return [Edge(tail, head, skip, shape) for (tail, head), (skip, shape) in drawn.items()]
@@ -223,17 +223,19 @@ class _Planner:
         found = ((self._drawn(before), gap, self._drawn(after)) for before, gap, after in self.neighbours)
         return [tuple(box for box in row if box is not None) for row in found]
 
-    def _flows(self) -> Iterator[tuple[Value, Box, bool]]:
+    def _flows(self) -> Iterator[tuple[Value, Box, bool, bool]]:
+        """Each value that is read, the box that reads it, whether on a shortcut, and whether the reader is folded."""
         for index, node in enumerate(self.graph.nodes):
             head = self._drawn(index)
             if head is None or isinstance(node.op, Identity):
                 continue
+            folded = index in self.tree.stands or index in self.tree.left_out
             for value in node.inputs:
                 source, skip = self._source(value)
-                yield source, head, skip or self._shortcut(index, source.node)
+                yield source, head, skip or self._shortcut(index, source.node), folded
         for index, output in enumerate(self.graph.outputs):
             head = self.boxes[len(self.boxes) - len(self.graph.outputs) + index]
-            yield self._source(output.value)[0], head, False
+            yield self._source(output.value)[0], head, False, False
 
     def _shortcut(self, reader: int, source: int) -> bool:
         """True if a reading lies on a shortcut: marked so, or into a merge from outside its branches."""
@@ -242,10 +244,16 @@ class _Planner:
             return True
         if nodes[reader].op.takes != "list" or scopes[nodes[reader].scope].kind not in {"residual", "branches"}:
             return False
-        scope: int | None = nodes[source].scope
-        while scope is not None and scope != nodes[reader].scope:
-            scope = scopes[scope].parent
-        return scope is None
+        home = nodes[reader].scope
+        outside = [not self._within(value.node, home) for value in nodes[reader].inputs]
+        return not all(outside) and not self._within(source, home)
+
+    def _within(self, node: int, home: int) -> bool:
+        """True if a node lies in a scope, or in one inside it."""
+        scope: int | None = self.graph.nodes[node].scope
+        while scope is not None and scope != home:
+            scope = self.graph.scopes[scope].parent
+        return scope is not None
 
 
 def labels(edges: list[Edge]) -> dict[Edge, str]:

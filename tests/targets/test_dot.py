@@ -20,8 +20,11 @@ from archdsl.graph.graph import Graph
 from archdsl.graph.text import print_graph, read_graph
 from archdsl.ir.builder import Builder
 from archdsl.ir.program import Program
+from archdsl.passes.driver import run
+from archdsl.passes.registry import parse
+from archdsl.source import Source
 from archdsl.targets.dot import dot_text, picture, quoted
-from archdsl.targets.picture_plan import DEPTHS
+from archdsl.targets.picture_plan import DEPTHS, plan
 from archdsl.targets.picture_render import MissingTool, RenderError, rendered
 from archdsl.targets.picture_tree import Item, fold
 from tests.support.small_nets import programs, resnet
@@ -110,6 +113,30 @@ def test_a_skip_is_a_dashed_edge_around_the_body_into_a_sum() -> None:
     assert ("relu", "1x1 conv, 128, /2") in dashed
     assert ("batchnorm", "+") in dashed
     assert dashed.count(("relu", "+")) == 3
+
+
+SPLIT = """
+arch cut() {
+    input 8x6x6
+    split(2) as a, b
+    branches concat {
+        from a -> conv(4, 3x3)
+        from b -> conv(4, 3x3)
+    }
+}
+"""
+
+
+def test_what_a_rewrite_moved_out_of_its_branches_keeps_its_edges() -> None:
+    """A split that stands behind the branches in which it is joined is drawn, and what it makes is no shortcut."""
+    graph = run(compile(Source(SPLIT, "cut.arch")), parse("regroup-split")).graph
+    edges = plan(graph, "layer").edges
+    assert [(edge.tail.rows, edge.head.rows, edge.skip) for edge in edges] == [
+        (["8x6x6"], ["3x3 conv, 8, 2 groups"], False),
+        (["3x3 conv, 8, 2 groups"], ["split 2"], False),
+        (["split 2"], ["concat"], False),
+        (["concat"], ["8x6x6"], False),
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
