@@ -25,7 +25,9 @@ def settled(graph: Graph, arrays: Arrays, updated: Arrays, seed: int) -> dict[st
 
     With statistics from nowhere values grow from layer to layer, and where gates saturate a deep net multiplies
     rounding errors past all comparison. `updated` is the state after one batch in training: what each norm saw follows
-    from how far its statistics moved. They are put near it, each by a random factor.
+    from how far its statistics moved. They are put near it, each by a random factor. Shifts are raised by a scale, so
+    that a relu passes most of what it reads: of centred values it makes each layer without a skip multiply rounding
+    errors by 1.2 (Yang et al. 2019, arXiv:1902.08129, has the growth), which 110 layers bring past the gate.
     """
     generator = np.random.default_rng(seed)
     found = dict(arrays)
@@ -40,6 +42,9 @@ def settled(graph: Graph, arrays: Arrays, updated: Arrays, seed: int) -> dict[st
         found[mean] = (seen[mean] + 0.05 * np.sqrt(spread) * generator.normal(size=spread.shape)).astype(
             arrays[mean].dtype
         )
+        if node.op.affine:
+            weight, bias = (arrays[f"{node.path}.{name}"] for name in ("weight", "bias"))
+            found[f"{node.path}.bias"] = bias + np.abs(weight)
     return found
 
 
