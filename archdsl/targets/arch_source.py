@@ -27,8 +27,9 @@ def arch_source(graph: Graph) -> str:
     """The spec of a graph, in the style of the formatter.
 
     Elaborating it gives the same operations in the same order with the same wiring, roles and state_dict keys. Layers
-    without weights may have other positions, and branches that a pass left mixed stand one after the other. Raises
-    `UsageError` for shared weights without a name of their own, which the language cannot say.
+    without weights may have other positions, branches that a pass left mixed stand one after the other, and shared
+    weights at a path that no layer can be called by, as only the builder makes them, are renamed `shared_...`. Raises
+    `UsageError` for shared weights that are applied in two ways, which the language cannot say.
     """
     return print_tree(source_tree(graph))
 

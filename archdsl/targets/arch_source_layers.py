@@ -22,6 +22,11 @@ from archdsl.targets.arch_source_values import Body, Reading
 LISTS = frozenset({"split", "unstack"})  # what flows on behind them is a list, even of one
 
 
+def _sayable(name: str) -> bool:
+    """True for a name that a layer can be called by."""
+    return name.isidentifier() and name not in WORDS and taken(tree.Ident(HERE, name)) is None
+
+
 class Layers(Reading):
     """Writes what has no statements inside."""
 
@@ -29,6 +34,7 @@ class Layers(Reading):
         super().__init__(graph)
         self.defaults = defaults
         self.named = named
+        self.invented: set[str] = set()  # names of shared weights that have none a layer can be called by
         self.firsts: dict[int, list[int]] = {}  # of each `shared`, the nodes of its first application
 
     def _node(self, index: int, body: Body, level: str) -> list[Part]:
@@ -108,15 +114,23 @@ class Layers(Reading):
             path = None
         if path is None or path in body.shared:
             return []
-        label = self.places.claim(path, level)
-        problem = taken(tree.Ident(HERE, label))
-        if not label.isidentifier() or label in WORDS or problem is not None:
-            raise UsageError(
-                f"`{quote(self.graph.name)}` shares the weights of `{quote(path)}` between layers, and a spec can "
-                "share only what has a plain name"
-            )
+        label = self.places.claim(self._speakable(path, level), level)
         body.shared[path] = Part("shared", label)
         return [body.shared[path]]
+
+    def _speakable(self, path: str, level: str) -> str:
+        """The path of shared weights, or one beside it where its name is none that a layer can be called by."""
+        own = path[len(level) + 1 :] if level else path
+        name = own.rpartition(".")[2]
+        if "." not in own and _sayable(own):
+            return path
+        base = f"shared_{name}" if _sayable(f"shared_{name}") else "shared_layer"
+        found, number = base, 1
+        while found in self.invented or self.places.taken(f"{level}.{found}" if level else found):
+            number += 1
+            found = f"{base}_{number}"
+        self.invented.add(found)
+        return f"{level}.{found}" if level else found
 
     @staticmethod
     def _shared_name(path: str, body: Body) -> str:
