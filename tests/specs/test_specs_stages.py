@@ -38,15 +38,20 @@ TORCHVISION = {
     **dict.fromkeys(FORMS, "resnext50_32x4d"),
 }
 MOBILE = {f"mobilenet_v1{end}": share for end, share in (("", 1.0), ("_0_75", 0.75), ("_0_5", 0.5), ("_0_25", 0.25))}
+OTHER_NAMES = {
+    "inception_v4": "inception_v4",
+    "inception_resnet_v2": "inception_resnet_v2",
+    "mobilenet_v1": "mobilenetv1_100",
+}
 QUICK = {*SMALL_A, *SMALL_B, "resnet18", "resnet50", "resnext50"}
 
-# Stated after what we built alone. U-Net with interpolation or sums is our own variation of the built `unet_same`; what
-# Lin et al. released for ImageNet names its layers and no sizes.
+# Stated after what we built alone. U-Net with interpolation or sums is our variation of the built `unet_same`; of what
+# Lin et al. released for ImageNet only the last size is known: its pool has a window of six.
 OWN_SHAPES = {"inception_naive", "nin_imagenet", "unet_interpolated", "unet_sum"}
 # No paper names them, and no twin can be traced.
 OWN_DEPTHS = {
-    *("bninception", "inception_naive", "inception_resnet_v1", "inception_resnet_v2", "inception_v4", "nin_cifar10"),
-    *("nin_imagenet", "tcn", "unet_bn", "unet_bn_interpolated", "unet_interpolated", "unet_same", "unet_sum"),
+    *("bninception", "inception_naive", "inception_resnet_v1", "nin_cifar10", "nin_imagenet", "tcn"),
+    *("unet_bn_interpolated", "unet_interpolated", "unet_sum"),
 }
 
 
@@ -119,12 +124,19 @@ def test_shapes_and_depth_are_those_of_torchvisions_modules(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", quick_first(TIMM))
-def test_shapes_are_those_of_timms_modules(name: str) -> None:
+def test_shapes_and_depth_are_those_of_timms_modules(name: str) -> None:
     """Under the same names, save that a stage of pre-activation blocks is looked at as a whole."""
     shapes = stated(name)
     assert shapes
     paths = {path: path.removesuffix(".blocks") if name.startswith("resnetv2") else path for path in shapes}
-    assert sizes_at(timm_peer(name, TIMM[name]).bare("meta"), image_sizes(name), paths) == shapes
+    theirs, image = timm_peer(name, TIMM[name]), image_sizes(name)
+    assert sizes_at(theirs.bare("meta"), image, paths) == shapes
+    assert measured_depth(theirs.bare("meta"), image) == stated_depth(name)
+
+
+@pytest.mark.parametrize("name, theirs", OTHER_NAMES.items())
+def test_depths_are_those_of_timms_nets_with_other_names_inside(name: str, theirs: str) -> None:
+    assert measured_depth(timm_peer(name, theirs).bare("meta"), image_sizes(name)) == stated_depth(name)
 
 
 @pytest.mark.parametrize("name", MOBILE)
@@ -148,12 +160,13 @@ def test_shapes_are_those_recorded_from_other_builds(name: str) -> None:
 def test_what_remains_our_own_is_listed() -> None:
     compared = {*TORCHVISION, *TIMM, *MOBILE, *BUILDS}
     assert set(MEMBERS) - compared == OWN_SHAPES
-    assert set(MEMBERS) - {*TORCHVISION, *PUBLISHED} == OWN_DEPTHS
+    assert set(MEMBERS) - {*TORCHVISION, *TIMM, *OTHER_NAMES, *PUBLISHED} == OWN_DEPTHS
 
 
 def named_depths() -> dict[str, int]:
     """Depths that a name or paper states, by spec."""
-    said = {"alexnet_two_tower": 8, "googlenet_paper": 22, "unet": 23, "senet154": 154, "senet154_legacy": 154}
+    said = {"alexnet_two_tower": 8, "googlenet_paper": 22, "senet154": 154, "senet154_legacy": 154}
+    said |= dict.fromkeys(("unet", "unet_same", "unet_bn"), 23)
     said |= dict.fromkeys(MOBILE, 28)
     number = re.compile(r"(?:plain|resnet|se_resnet|se_resnext|resnext|preact|resnetv2_)(\d+)(?:_.*|a)?\Z")
     return said | {name: int(match[1]) for name in MEMBERS if (match := number.match(name))}
