@@ -16,7 +16,7 @@ from archdsl.passes.arrays import Take
 from archdsl.passes.plan import Entry, Plan
 from archdsl.passes.rule import Promise
 from archdsl.prove.compare import REWRITE, Array, deviation, gradient_deviation
-from archdsl.prove.weights import random_fresh, random_weights, settled
+from archdsl.prove.weights import passing, random_fresh, random_weights, settled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -94,6 +94,7 @@ def likely_weights(graph: Graph, make: Make, seed: int) -> dict[str, Array]:
     drawn = random_weights(graph, seed)
     if not any(isinstance(node.op, BatchNorm) and node.op.track for node in graph.nodes):
         return drawn
+    drawn = passing(graph, drawn)
     module = make(graph, drawn).train()
     with torch.no_grad():
         _results(module, _inputs(graph, seed, max(4, batch_of(graph))), seed)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.graph import Graph
-from archdsl.ops import BatchNorm
+from archdsl.ops import BatchNorm, Relu
 from archdsl.passes.arrays import Arrays
 from archdsl.passes.plan import Plan
 
@@ -20,14 +20,28 @@ def random_weights(graph: Graph, seed: int, dtype: Any = np.float64) -> dict[str
     return {key: _draw(tensor.name, tensor.sizes, tensor.dtype, generator, dtype) for key, _, tensor in graph.state()}
 
 
+def passing(graph: Graph, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The weights, the shift of each norm that relus alone read raised by its scale, so that they pass most of it.
+
+    Of centred values a relu makes every layer without a skip multiply rounding errors by 1.2 (Yang et al. 2019,
+    arXiv:1902.08129, has the growth): 110 of them are past all comparison.
+    """
+    found = dict(arrays)
+    for index, node in enumerate(graph.nodes):
+        readers = graph.readers(index)
+        passed = bool(readers) and all(isinstance(graph.nodes[reader].op, Relu) for reader in readers)
+        if passed and isinstance(node.op, BatchNorm) and node.op.affine:
+            scale, shift = (arrays[f"{node.path}.{name}"] for name in ("weight", "bias"))
+            found[f"{node.path}.bias"] = shift + np.abs(scale)
+    return found
+
+
 def settled(graph: Graph, arrays: Arrays, updated: Arrays, seed: int) -> dict[str, NDArray[Any]]:
     """Random weights whose norms have statistics near to those of what they see, as after training.
 
     With statistics from nowhere values grow from layer to layer, and where gates saturate a deep net multiplies
     rounding errors past all comparison. `updated` is the state after one batch in training: what each norm saw follows
-    from how far its statistics moved. They are put near it, each by a random factor. Shifts are raised by a scale, so
-    that a relu passes most of what it reads: of centred values it makes each layer without a skip multiply rounding
-    errors by 1.2 (Yang et al. 2019, arXiv:1902.08129, has the growth), which 110 layers bring past the gate.
+    from how far its statistics moved. They are put near it, each by a random factor.
     """
     generator = np.random.default_rng(seed)
     found = dict(arrays)
@@ -42,9 +56,6 @@ def settled(graph: Graph, arrays: Arrays, updated: Arrays, seed: int) -> dict[st
         found[mean] = (seen[mean] + 0.05 * np.sqrt(spread) * generator.normal(size=spread.shape)).astype(
             arrays[mean].dtype
         )
-        if node.op.affine:
-            weight, bias = (arrays[f"{node.path}.{name}"] for name in ("weight", "bias"))
-            found[f"{node.path}.bias"] = bias + np.abs(weight)
     return found
 
 
