@@ -25,6 +25,7 @@ def lint(
         console.say_json(ok=True, advice=[advice.json() for advice in found])
         return
     for advice in found:
-        mend = f" Mended by: {advice.mend}." if advice.mend else ""
-        console.say(f"{advice.rule}  {advice.path}\n    {advice.message}.\n    {advice.source}.{mend}")
-    console.note(f"{len(found)} pieces of advice on {graph.name}")
+        mend = f"Mended by: --pass {advice.mend}." if advice.mend else "No bundled pass mends it."
+        place = f"  {advice.place}" if advice.place else ""
+        console.say(f"{advice.rule}  {advice.path}{place}\n    {advice.message}.\n    {advice.source}. {mend}")
+    console.note(f"{len(found)} {'piece' if len(found) == 1 else 'pieces'} of advice on {graph.name}")

@@ -162,6 +162,12 @@ VECTOR = 'gmp -> flatten -> n: batchnorm -> b: linear(16) -> relu -> rearrange("
         ("residual { a: conv(8, 3x3) -> r: relu }", "relu-ends-body", "r"),
         (NARROW, "narrow-activation", "r"),
         ("a: conv(8, 1x1) -> relu -> b: conv(8, 1x1, stride=2)", "late-downsampling", "a"),
+        ("a: conv(8, 3x3) -> relu -> maxpool(1x1, stride=2)", "late-downsampling", "a"),
+        ("a: conv(4, 1x1) -> avgpool(2x2)", "late-downsampling", "a"),
+        ("n: batchnorm -> a: conv(4, 3x3, padding=0)", "affine-before-linear", "n"),
+        ('rearrange("c h w -> (h w) c") -> n: layernorm -> linear(4) -> rearrange("(h w) c -> c h w", h=16)',
+         "affine-before-linear", "n"),
+        ("n: batchnorm -> flatten -> linear(4) -> rearrange(\"c -> c h w\", h=1, w=1)", "affine-before-linear", "n"),
     ],
 )  # fmt: skip
 def test_each_rule_of_lint_finds_its_case(
@@ -171,6 +177,66 @@ def test_each_rule_of_lint_finds_its_case(
     assert run(["lint", "advised.arch", "--json"]) == 0
     advice = json.loads(capsys.readouterr().out)["advice"]
     assert (rule, path) in [(item["rule"], item["path"]) for item in advice]
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        ("a: conv(8, 3x3, stride=2) -> relu", "strided-pointwise"),
+        ("a: conv(8, 1x1) -> relu -> b: conv(8, 3x3)", "linear-pair"),
+        ("a: conv(8, 1x1) as x\nb: conv(8, 1x1)\nfrom [x, here] -> add", "linear-pair"),
+        ("a: conv(8, 1x1) -> b: conv(8, 3x3, groups=8)", "linear-pair"),
+        ("a: conv(8, 3x3, bias=false) -> n: batchnorm -> relu", "bias-before-norm"),
+        ("n: batchnorm -> a: conv(4, 3x3)", "affine-before-linear"),
+        ("n: batchnorm(affine=false) -> a: conv(4, 1x1)", "affine-before-linear"),
+        ("residual { a: conv(8, 3x3) -> tanh }", "relu-ends-body"),
+        ("a: conv(8, 3x3, groups=8) -> relu -> branches mul { skip identity\n gap -> conv(2, 1x1) -> relu -> "
+         "conv(8, 1x1) -> sigmoid }", "narrow-activation"),
+        ("a: conv(8, 3x3) -> relu -> avgpool(2x2)", "late-downsampling"),
+        ("a: conv(8, 1x1) -> maxpool(2x2)", "late-downsampling"),
+    ],
+)  # fmt: skip
+def test_no_rule_of_lint_finds_what_is_as_advised(
+    body: str, rule: str, specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (specs / "advised.arch").write_text(LINTED.format(body=body))
+    assert run(["lint", "advised.arch", "--json"]) == 0
+    advice = json.loads(capsys.readouterr().out)["advice"]
+    assert rule not in [item["rule"] for item in advice]
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "mend"),
+    [
+        ("a: conv(8, 1x1, stride=2) -> batchnorm -> relu -> conv(8, 3x3)", "strided-pointwise", "resnet-b"),
+        ("residual { conv(8, 3x3, stride=2) } skip a: conv(8, 1x1, stride=2)", "strided-pointwise", "resnet-d"),
+        ("a: conv(8, 1x1, bias=false) -> b: conv(8, 3x3)", "linear-pair", "merge-linear"),
+        ("a: conv(8, 3x3) -> n: batchnorm -> relu", "bias-before-norm", "fold-batchnorm"),
+        (VECTOR, "affine-before-linear", "fold-batchnorm"),
+        ("n: batchnorm -> flatten -> linear(4) -> rearrange(\"c -> c h w\", h=1, w=1)", "affine-before-linear",
+         "fold-batchnorm"),
+    ],
+)  # fmt: skip
+def test_the_pass_that_advice_names_mends_it(
+    body: str, rule: str, mend: str, specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the pass that is named, the advice is gone."""
+    (specs / "advised.arch").write_text(LINTED.format(body=body))
+    assert run(["lint", "advised.arch", "--json"]) == 0
+    found = [item for item in json.loads(capsys.readouterr().out)["advice"] if item["rule"] == rule]
+    assert [item["mend"] for item in found] == [mend]
+    assert run(["rewrite", "advised.arch", "--pass", mend, "-o", "mended.arch"]) == 0
+    assert run(["lint", "mended.arch", "--json"]) == 0
+    assert rule not in [item["rule"] for item in json.loads(capsys.readouterr().out)["advice"]]
+
+
+def test_advice_says_where_it_is_and_when_no_pass_mends_it(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (specs / "advised.arch").write_text(LINTED.format(body="a: conv(8, 1x1) -> b: conv(8, 3x3)"))
+    assert run(["lint", "advised.arch"]) == 0
+    told = capsys.readouterr().out
+    assert "linear-pair  b  advised.arch:5:27" in told
+    assert "once a has no bias" in told
+    assert "No bundled pass mends it." in told
 
 
 def test_a_pass_of_ones_own_runs_like_the_bundled_ones(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
