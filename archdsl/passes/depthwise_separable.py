@@ -32,8 +32,9 @@ class DepthwiseSeparable(Pass):
             return Keep("it reads the input of the net, whose channels are few")
         path, channels = conv.node.path, x.sizes[0]
         depthwise = op.model_copy(update={"out": channels, "groups": channels})
+        one = (1,) * len(x.spatial) if len(x.spatial) > 1 else 1
         pointwise = op.model_copy(
-            update={"kernel": 1, "stride": 1, "padding": 0, "dilation": 1, "padding_mode": "zeros"}
+            update={"kernel": one, "stride": 1, "padding": "same", "dilation": 1, "padding_mode": "zeros"}
         )
         deep = edit.add(depthwise, conv.node.inputs, at=conv.index, path=f"{path}.0")[0]
         normed = edit.add(norm.op, (deep,), at=conv.index, path=f"{path}.1")[0]

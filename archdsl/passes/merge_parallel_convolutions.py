@@ -11,6 +11,8 @@ from archdsl.passes.common import geometry, is_shared, joint_path, joint_scope
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import Keep, Match, Pass, Promise
 
+FEW = 4
+
 
 @dataclass(frozen=True)
 class MergeParallelConvolutions(Pass):
@@ -47,7 +49,8 @@ class MergeParallelConvolutions(Pass):
         whole = edit.add(op, first.node.inputs, at=first.index, path=path, scope=scope)
         level = edit.graph.scopes[scope].path
         cut = edit.free_path(f"{level}.split" if level else "split")
-        pieces: int | tuple[int, ...] = len(widths) if len(set(widths)) == 1 else widths
+        # A few pieces are written out: in the next block of the net they may be unequal.
+        pieces: int | tuple[int, ...] = len(widths) if len(set(widths)) == 1 and len(widths) > FEW else widths
         parts = edit.add(Split(pieces=pieces), whole, at=first.index, path=cut, scope=scope, outputs=len(widths))
         for conv, part in zip(group, parts, strict=True):
             edit.redirect(conv.value, part)

@@ -92,7 +92,7 @@ class Columns:
             if given is not None and not plain and len(known) < len(column) and _varied(given) and _same(given, column):
                 return self._use(hole.name)
             return known[0]
-        made = self._derived(column) or self._each(column) or self._sum(column)
+        made = self._derived(column) or self._each(column) or self._sum(column) or self._line(column)
         if made is not None:
             return made
         if len(known) < len(column):
@@ -184,6 +184,21 @@ class Columns:
                     for name, _ in terms[1:]:
                         made = tree.Binary(HERE, "+", made, self._use(name))
                     return made
+        return None
+
+    def _line(self, column: Column) -> tree.Expr | None:
+        """A column as a multiple of another and a constant, where three different values say so."""
+        for name, values in self._known():
+            pairs = [(a, b) for a, b in zip(values, column, strict=True) if b is not ABSENT]
+            if len({a for a, _ in pairs}) < 3 or not all(type(a) is int and type(b) is int for a, b in pairs):
+                continue
+            (x, y), (other, last) = min(pairs), max(pairs)
+            slope, rest = divmod(last - y, other - x)
+            start = y - slope * x
+            if rest == 0 and 0 < slope <= MOST_FACTOR and start > 0 and all(b == slope * a + start for a, b in pairs):
+                own = self._use(name)
+                many = own if slope == 1 else tree.Binary(HERE, "*", own, _whole(slope))
+                return tree.Binary(HERE, "+", many, _whole(start))
         return None
 
     def _parameter(self, name: str, column: Column, default: Any) -> tree.Expr:
