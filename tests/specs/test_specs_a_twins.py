@@ -41,7 +41,15 @@ TWINS = [
     timm_peer("convnext_tiny", "convnext_tiny"),
 ]
 SLOW_TWINS = [
-    *(timm_peer(name, name) for name in ("vgg11", "vgg16_bn", "densenet161", "densenet169", "densenet201")),
+    *(timm_peer(f"vgg{depth}{norm}", f"vgg{depth}{norm}") for depth in (11, 13, 16, 19) for norm in ("", "_bn")),
+    *(timm_peer(f"densenet{depth}", f"densenet{depth}") for depth in (161, 169, 201)),
+    timm_peer("mnasnet0_75", "mnasnet_075"),
+    *(timm_peer(f"resnet{depth}", f"resnet{depth}") for depth in (18, 34, 50, 101, 152)),
+    *(
+        timm_peer(name, name)
+        for name in ("resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2")
+    ),
+    timm_peer("resnext50", "resnext50_32x4d"),
     *(timm_peer(f"efficientnet_b{n}", f"efficientnet_b{n}") for n in range(1, 5)),
     *(timm_peer(f"convnext_{size}", f"convnext_{size}") for size in ("small", "base", "large")),
 ]
