@@ -7,16 +7,21 @@ from dataclasses import asdict
 from itertools import groupby
 
 from archdsl.cli import catalogue, console, options
+from archdsl.diagnostics import UsageError, did_you_mean, quote
 
 HEADER = ("name", "params", "MACs", "input", "year", "paper")
 
 
-def listing(as_json: options.Json = False) -> None:
+def listing(name: options.Part = None, as_json: options.Json = False) -> None:
     """List the bundled specs by family: parameters, multiply-accumulates, input, year and paper.
 
-    Example: archdsl list
+    Example: archdsl list mobilenet
     """
-    found = catalogue.entries()
+    found = tuple(item for item in catalogue.entries() if not name or name.lower() in f"{item.family}/{item.name}")
+    if not found:
+        near = did_you_mean(name or "", (word for item in catalogue.entries() for word in (item.family, item.name)))
+        more = f"; {near}" if near else ""
+        raise UsageError(f"no bundled spec has `{quote(name or '')}` in its name or family{more}")
     if as_json:
         console.say_json(ok=True, specs=[asdict(entry) for entry in found])
     else:

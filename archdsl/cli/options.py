@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Specs = Annotated[list[str], typer.Argument(metavar="SPEC", help="Spec files, bundled names, folders, or - for stdin.")]
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file, a bundled name, or - for stdin.")]
+Part = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only specs with this in their name or family.")]
 Arch = Annotated[str | None, typer.Option("--arch", metavar="NAME", help="The arch to build, if the file has several.")]
 Set = Annotated[
     list[str] | None,

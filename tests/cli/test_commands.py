@@ -236,6 +236,14 @@ def test_list_names_every_bundled_spec(capsys: Captured) -> None:
     assert {path.stem for path in SPECS.glob("*.arch")} <= listed
 
 
+def test_list_takes_a_part_of_a_name_or_family(capsys: Captured) -> None:
+    assert run(["list", "MNASnet", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["specs"]
+    assert [row["name"] for row in rows] == ["mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"]
+    assert run(["list", "mnasnot"]) == 2
+    assert "did you mean `mnasnet`?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("code", list(problems()))
 def test_every_code_is_explained_with_its_rule(code: str, capsys: Captured) -> None:
     assert run(["explain", code.lower()]) == 0
