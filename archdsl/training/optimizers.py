@@ -14,27 +14,38 @@ from archdsl.passes.plan import Entry, Plan, PlanError
 
 State = dict[str, Any]
 
+# Settings by which optimizers of torch are known that do not treat each number on its own.
+WHOLE = {"ns_steps": "Muon", "beta2_decay": "Adafactor", "tolerance_change": "LBFGS"}
+
 
 def carry_optimizer(state: Mapping[str, Any], plan: Plan, keys: Sequence[str] | None = None) -> State:
     """An optimizer's `state_dict()` for the module before a rewrite, as that of one for the module after it.
 
-    `plan` must be exact. `keys` are the names of the parameters in the order in which the old optimizer took them; by
-    default those of `module.parameters()`. The new optimizer takes its parameters in state_dict order within each
-    group, so with one group it is `Optimizer(new.parameters())`. What has a parameter's shape (momentum, `exp_avg`,
-    `exp_avg_sq`) is moved, other numbers (`step`) must agree where several parameters become one. Raises `PlanError`.
+    `plan` must be exact, and the optimizer treat each number on its own, as SGD and Adam do. `keys` are the names of
+    the parameters in the order in which the old optimizer took them; by default those of `module.parameters()`. Where
+    it took only some (those that are not frozen, say), the new one takes what is made of these. The new optimizer takes
+    its parameters in state_dict order within each group, so with one group it is `Optimizer(new.parameters())`. What
+    has a parameter's shape (momentum, `exp_avg`, `exp_avg_sq`) is moved, other numbers (`step`) must agree where
+    several parameters become one. Raises `PlanError`.
     """
     if not plan.exact:
         raise PlanError("an optimizer's state is carried only by a plan that rearranges")
+    whole = next((kind for group in state["param_groups"] for mark, kind in WHOLE.items() if mark in group), None)
+    if whole is not None:
+        raise PlanError(f"{whole} steps a weight as a whole: joined or cut, it would take other steps")
     names = tuple(keys) if keys is not None else _named(state) or plan.old
-    if sorted(names) != sorted(plan.old):
+    if len(set(names)) < len(names) or not set(names).issubset(plan.old):
         raise PlanError("the names are not those of the parameters before the rewrite")
     group_of, known = _groups(state, names)
-    trained = [entry for entry in plan.entries if entry.trainable]
     members: list[list[Entry]] = [[] for _ in state["param_groups"]]
-    for entry in trained:
-        members[_one(entry, [group_of[key] for key in _sources(entry)], "are in different parameter groups")].append(
-            entry
-        )
+    for entry in plan.entries:
+        held = [key in group_of for key in _sources(entry)]
+        if not entry.trainable or not any(held):
+            continue
+        if not all(held):
+            raise PlanError(f"`{entry.key}` is made of parameters of which the optimizer has only some")
+        group = _one(entry, [group_of[key] for key in _sources(entry)], "are in different parameter groups")
+        members[group].append(entry)
     new: State = {"state": {}, "param_groups": []}
     count = 0
     for group, entries in zip(state["param_groups"], members, strict=True):

@@ -276,3 +276,108 @@ def test_other_modules_are_refused() -> None:
     changed.extra = nn.Linear(2, 2)
     with pytest.raises(UsageError, match="was changed since it was made"):
         rewrite_module(changed, [GROUPED])
+
+
+def frozen_norms() -> nn.Module:
+    """The net with the norms of its branches frozen, as when a trained net is tuned further."""
+    net = module()
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(not (name.startswith("twig") and parameter.dim() == 1))
+    return net
+
+
+def test_an_optimizer_of_the_parameters_that_are_not_frozen_is_carried() -> None:
+    old = frozen_norms()
+    first = torch.optim.Adam([p for p in old.parameters() if p.requires_grad], 1e-2)
+    train(old, first, 4, seed=1)
+    new, result = rewrite_module(old, [GROUPED])
+    second = torch.optim.Adam([p for p in new.parameters() if p.requires_grad], 1e-2)
+    keys = [name for name, p in old.named_parameters() if p.requires_grad]
+    second.load_state_dict(carry_optimizer(first.state_dict(), result.plan, keys))
+    for net, optimizer in ((old, first), (new, second)):
+        train(net, optimizer, 6, seed=2)
+    carried = result.plan.apply({key: tensor.detach().numpy() for key, tensor in old.state_dict().items()})
+    assert near({key: tensor.numpy() for key, tensor in new.state_dict().items()}, carried) < 1e-10
+
+
+def test_an_optimizer_of_some_of_the_parts_of_a_parameter_is_told() -> None:
+    old = module()
+    keys = [name for name, _ in old.named_parameters() if not name.startswith("twig0")]
+    first = torch.optim.SGD([old.get_parameter(key) for key in keys], 0.1)
+    _, result = rewrite_module(old, [GROUPED])
+    with pytest.raises(PlanError, match="of which the optimizer has only some"):
+        carry_optimizer(first.state_dict(), result.plan, keys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("Adafactor", lambda net: torch.optim.Adafactor(net.parameters())),
+        ("LBFGS", lambda net: torch.optim.LBFGS(net.parameters())),
+        ("Muon", lambda net: torch.optim.Muon([p for p in net.parameters() if p.dim() == 2])),
+    ],
+)
+def test_optimizers_that_step_a_weight_as_a_whole_are_refused(
+    kind: str, make: Callable[[nn.Module], torch.optim.Optimizer]
+) -> None:
+    old = module()
+    _, result = rewrite_module(old, [GROUPED])
+    with pytest.raises(PlanError, match=f"{kind} steps a weight as a whole"):
+        carry_optimizer(make(old).state_dict(), result.plan)
+
+
+def test_frozen_and_trained_parameters_do_not_become_one() -> None:
+    old = module()
+    for name, parameter in old.named_parameters():
+        parameter.requires_grad_(not name.startswith("twig0"))
+    with pytest.raises(PlanError, match="made of frozen parameters and of trained ones"):
+        rewrite_module(old, [GROUPED])
+    folded, _ = rewrite_module(old, [parse("fold-batchnorm")])  # which is for inference
+    assert not folded.get_parameter("twig0.0.weight").requires_grad
+
+
+def test_norms_that_are_in_inference_stay_so_and_mixed_ones_do_not_become_one() -> None:
+    """Statistics that are frozen while the rest trains go on being frozen."""
+    old = module()
+    norms = [(path, part) for path, part in old.named_modules() if isinstance(part, nn.BatchNorm2d)]
+    for _, norm in norms:
+        norm.eval()
+    new, _ = rewrite_module(old, [GROUPED])
+    assert new.training
+    assert not any(part.training for part in new.modules() if isinstance(part, nn.BatchNorm2d))
+    norms[0][1].train()
+    with pytest.raises(PlanError, match="some are in training and others are not"):
+        rewrite_module(old, [GROUPED])
+
+
+def test_each_weight_keeps_its_type_of_numbers_and_is_the_new_modules_own() -> None:
+    old = module().bfloat16()
+    for part in old.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.float()
+    new, _ = rewrite_module(old, [GROUPED])
+    for path, part in new.named_modules():
+        kinds = {parameter.dtype for parameter in part.parameters(recurse=False)}
+        assert kinds <= {torch.float32 if isinstance(part, nn.BatchNorm2d) else torch.bfloat16}, path
+    held = {tensor.data_ptr() for tensor in old.state_dict().values()}
+    assert held.isdisjoint(tensor.data_ptr() for tensor in new.state_dict().values())
+    same = module()
+    again, _ = rewrite_module(same, [parse("drop-dropout")])
+    before = same.get_parameter("7.weight").detach().clone()
+    with torch.no_grad():
+        for parameter in again.parameters():
+            parameter.zero_()
+    assert torch.equal(same.get_parameter("7.weight"), before)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, while it compiles
+def test_a_module_whose_head_was_replaced_is_refused_and_a_compiled_one_is_seen_through() -> None:
+    old = module()
+    x = torch.randn(2, 4, 6, 6, dtype=torch.float64)
+    new, result = rewrite_module(torch.compile(old), [GROUPED])  # type: ignore[arg-type]
+    assert result.rewritten > 0
+    assert torch.allclose(new.eval()(x), old.eval()(x), rtol=0, atol=1e-12)
+    head = old.get_submodule("7")
+    head.weight, head.bias = nn.Parameter(torch.zeros(9, 5)), nn.Parameter(torch.zeros(9))
+    with pytest.raises(UsageError, match="was changed since it was made"):
+        rewrite_module(old, [GROUPED])
