@@ -127,12 +127,14 @@ def _round(graph: Graph, rewrite: Pass) -> tuple[Edit, list[Site], list[Site]]:
 
 def _rewritten(edit: Edit, rewrite: Pass, matches: tuple[Any, ...], paths: tuple[str, ...]) -> Keep | None:
     """What a pass says of a site; a mistake in it is told with the site."""
+    where = f"{rewrite.word()} failed at {', '.join(paths[:4])}"
     try:
-        return rewrite.rewrite(edit, *matches)
+        outcome = rewrite.rewrite(edit, *matches)
     except Exception as error:
-        raise BrokenPass(
-            f"{rewrite.word()} failed at {', '.join(paths[:4])}: {type(error).__name__}: {error}"
-        ) from error
+        raise BrokenPass(f"{where}: {type(error).__name__}: {error}") from error
+    if outcome is not None and not isinstance(outcome, Keep):
+        raise BrokenPass(f"{where}: it returns a {type(outcome).__name__}, and not `None` or `Keep`")
+    return outcome
 
 
 def _flat(matches: tuple[Any, ...]) -> Iterator[Match[Any]]:

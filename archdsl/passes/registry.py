@@ -8,6 +8,7 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import cache
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -42,6 +43,9 @@ def from_file(path: Path) -> Mapping[str, type[Pass]]:
         raise UsageError(f"{path} defines no pass: a frozen dataclass that extends archdsl.passes.rule.Pass")
     for kind in found.values():
         _complete(path, kind)
+    taken = next((word for word in found if word in bundled()), None)
+    if taken is not None:
+        raise UsageError(f"{path}: {found[taken].__name__} has the name of the bundled pass `{taken}`: give it another")
     return found
 
 
@@ -57,9 +61,17 @@ def _complete(path: Path, kind: type[Pass]) -> None:
     if issubclass(kind, Pipeline):
         return
     try:
-        pattern(kind)  # type: ignore[arg-type]
+        many = [element.many for element in pattern(kind)]  # type: ignore[arg-type]
     except Exception as error:
         raise UsageError(f"{path}: the arguments of {kind.__name__}.rewrite are no pattern: {error}") from error
+    if not many or (any(many) and many not in ([True], [True, False], [False, True])):
+        raise UsageError(
+            f"{path}: the arguments of {kind.__name__}.rewrite are no pattern: behind `edit` there is a chain of "
+            "matches, or one tuple of matches, alone or beside one match"
+        )
+    for name, (hint, _) in options(kind).items():
+        if hint not in (str, int, float, bool) and get_origin(hint) is not Literal:
+            raise UsageError(f"{path}: the option `{name}` of {kind.__name__} is no str, int, float, bool or Literal")
 
 
 def _in_module(module: Any) -> Iterator[type[Pass]]:
@@ -113,6 +125,14 @@ def _value(kind: type[Pass], name: str, hint: Any, text: str) -> Any:
         if text in ("true", "false"):
             return text == "true"
         raise UsageError(f"`{name}` of `{kind.word()}` is true or false, not `{text}`")
+    if hint is float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = nan
+        if isfinite(number):
+            return number
+        raise UsageError(f"`{name}` of `{kind.word()}` is a number, not `{text}`")
     if hint is int:
         if text.isdecimal() and 0 < int(text) < 2**31:
             return int(text)

@@ -260,6 +260,36 @@ PASS = (
 )
 
 
+OWN = """
+from dataclasses import dataclass
+
+from archdsl.ops import Relu, Scale
+from archdsl.passes.rule import Match, Pass
+
+
+@dataclass(frozen=True)
+class Own(Pass):
+    promise, law, source = "redesign", "l", "s"
+    {fields}
+
+    def rewrite(self, edit{arguments}):
+        edit.change(a.index, Scale(factor=self.by))
+        return "done" if self.by == 2.0 else None
+"""
+
+
+def test_an_option_may_be_a_number(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN.format(fields="by: float = 0.5", arguments=", a: Match[Relu]"))
+    found = from_file(tmp_path / "mine.py")
+    assert parse("own", found) == found["own"]()
+    assert parse("own,by=-2.5e-1", found) == found["own"](by=-0.25)  # type: ignore[call-arg]
+    for wrong in ("one", "nan", "inf", ""):
+        with pytest.raises(UsageError, match="`by` of `own` is a number"):
+            parse(f"own,by={wrong}", found)
+    with pytest.raises(BrokenPass, match="it returns a str, and not `None` or `Keep`"):
+        driver.run(net(), parse("own,by=2", found))
+
+
 @pytest.mark.parametrize(
     "text,message",
     [
@@ -270,6 +300,11 @@ PASS = (
         (PASS + "    law = source = 's'\n", "Half promises 'much', not one of exact, exact-eval, redesign"),
         (PASS.replace("much", "exact") + "    law = source = 's'\n", r"the arguments of Half.rewrite are no pattern"),
         ("def f(:", "failed while it was loaded: SyntaxError"),
+        (OWN.format(fields="", arguments=""), "behind `edit` there is a chain of matches"),
+        (OWN.format(fields="", arguments=", a: tuple[Match[Relu], ...], b: tuple[Match[Relu], ...]"), "one tuple of"),
+        (OWN.format(fields="", arguments=", a: Match[Relu], b: tuple[Match[Relu], ...], c: Match[Relu]"), "beside one"),
+        (OWN.format(fields="n: int | None = None", arguments=", a: Match[Relu]"), "the option `n` of Own is no str"),
+        (OWN.replace("Own", "ResnetC").format(fields="", arguments=", a: Match[Relu]"), "bundled pass `resnet-c`"),
     ],
 )
 def test_a_file_without_passes_is_told(tmp_path: Path, text: str | None, message: str) -> None:
