@@ -68,6 +68,9 @@ def align(left: Graph, right: Graph) -> Alignment:
     role = None
     for position, (a, b) in enumerate(zip(one.order, two.order, strict=False)):
         broken = _broken(one, a, two, b, keys, held)
+        words = (left.nodes[a].op.word, right.nodes[b].op.word)
+        if broken and words[0] != words[1]:
+            broken = f"{words[0]} against {words[1]}"
         reason = broken or _arguments(left, a, right, b)
         if reason:
             described = (_described(left, a), _described(right, b))
@@ -233,4 +236,4 @@ def _value(value: Any) -> str:
     """An argument for a reader: a window as `3x3`."""
     if isinstance(value, tuple) and value and all(isinstance(item, int) for item in value):
         return "x".join(map(str, value))
-    return shown(value)
+    return f"`{value}`" if isinstance(value, str) else shown(value)

@@ -76,7 +76,8 @@ def outputs_apart(
     not the same inputs and outputs."""
     if _interface(left) != _interface(right):
         return math.inf
-    one, two = generated(left, weights), generated(right, {key: weights[keys[key]] for key, _, _ in right.state()})
+    one = generated(left, {key: weights[key] for key, _, _ in left.state()})
+    two = generated(right, {key: weights[keys[key]] for key, _, _ in right.state()})
     worst = 0.0
     for scale in SCALES:
         inputs = random_inputs(left, seed, 2, scale)

@@ -1,0 +1,188 @@
+"""A checkpoint's arrays are a spec's by names, by order, or by an order found again; nothing is guessed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from random import Random
+
+import pytest
+
+from archdsl.compiler import compile
+from archdsl.graph import Graph
+from archdsl.prove.entries import Fit, Misfit, Sizes, fit
+from archdsl.prove.reorder import outputs_meaning
+from archdsl.source import Source
+from tests.support.shrunk import every_net
+
+ROLES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked", "weight_g", "weight_v")
+
+
+def sizes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    return {key: tensor.sizes for key, _, tensor in graph.state()}
+
+
+def net(body: str) -> Graph:
+    return compile(Source(f"arch net() {{\n input 4x8x8\n {body}\n}}", "net.arch"))
+
+
+def renamed(keys: Iterable[str], seed: str) -> dict[str, str]:
+    """Each key with other names for its levels: one that another library could have, numbers as they are."""
+    random = Random(seed)
+    words: dict[str, str] = {}
+
+    def other(part: str) -> str:
+        found = re.fullmatch(r"(.*?)([0-9]*)", part)
+        assert found is not None
+        stem, number = found.groups()
+        if stem and stem not in words:
+            words[stem] = "".join(random.choice("bcdfgklmnprst") + random.choice("aeiou") for _ in range(3)) + (
+                "_" * (len(words) % 3 + 1)
+            )
+        return words.get(stem, "") + number
+
+    names = {}
+    for key in keys:
+        *levels, leaf = key.split(".")
+        names[key] = ".".join([*map(other, levels), leaf if leaf in ROLES else other(leaf)])
+    assert len(set(names.values())) == len(names)
+    return names
+
+
+AMBIGUOUS = ("bninception", "inception_resnet_v1", "inception_resnet_v2", "inception_v3", "inception_v4")
+FAST = ("resnet18", "vgg16_bn", "efficientnet_b0", "convnext_tiny", "shufflenet_v2_x1_0", "unet_bn", "inception_v3")
+
+
+def check_sorted(spec: str) -> None:
+    graph = compile(spec)
+    names = renamed(sizes(graph), spec)
+    given = {names[key]: shape for key, shape in sorted(sizes(graph).items(), key=lambda item: names[item[0]])}
+    found = fit(graph, given, ordered=False)
+    if spec in AMBIGUOUS:
+        assert isinstance(found, Misfit)
+        assert found.ambiguous
+        return
+    assert isinstance(found, Fit), found.reason
+    assert found.how == "restored"
+    paths = {key.rpartition(".")[0]: other.rpartition(".")[0] for key, other in found.keys.items()}
+    right = {key.rpartition(".")[0]: other.rpartition(".")[0] for key, other in names.items()}
+    assert dict(found.keys) == names or outputs_meaning(graph, paths) == outputs_meaning(graph, right)
+
+
+@pytest.mark.parametrize("spec", FAST)
+def test_an_order_lost_to_sorted_names_is_found_again_or_said_to_be_lost(spec: str) -> None:
+    check_sorted(spec)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", [name for name in every_net() if name not in FAST])
+def test_no_bundled_net_is_matched_wrongly(spec: str) -> None:
+    check_sorted(spec)
+
+
+@pytest.mark.parametrize("spec", ["resnet18", "googlenet", "inception_v4", "resnext50_multibranch"])
+def test_in_its_own_order_every_net_is_matched_whatever_its_names_are(spec: str) -> None:
+    graph = compile(spec)
+    names = renamed(sizes(graph), spec)
+    found = fit(graph, {names[key]: shape for key, shape in sizes(graph).items()}, ordered=True)
+    assert isinstance(found, Fit)
+    assert (found.how, dict(found.keys)) == ("order", names)
+
+
+def test_names_count_where_all_are_the_specs_own() -> None:
+    """In whatever order they stand."""
+    graph = compile("resnet18")
+    shuffled = list(sizes(graph).items())
+    Random(0).shuffle(shuffled)
+    for ordered in (True, False):
+        found = fit(graph, dict(shuffled), ordered=ordered)
+        assert isinstance(found, Fit)
+        assert found.how == "name"
+        assert all(key == other for key, other in found.keys.items())
+
+
+def test_another_shape_under_the_same_name_is_told() -> None:
+    graph = compile("resnet18")
+    found = fit(graph, {**sizes(graph), "fc.weight": (10, 512)}, ordered=True)
+    assert isinstance(found, Misfit)
+    assert found.expected == "fc.weight"
+    assert "1000x512" in found.reason
+    assert "10x512" in found.reason
+
+
+PAIR = "residual { one: conv(4, 3x3, bias=false) -> relu -> two: conv(4, 3x3, bias=false) }"
+
+
+@pytest.mark.parametrize(
+    "body,same",
+    [
+        (PAIR, False),
+        ("branches add {\n one: conv(4, 3x3, bias=false)\n two: conv(4, 3x3, bias=false)\n }", True),
+        ("branches mul {\n one: conv(4, 3x3, bias=false)\n two: conv(4, 3x3, bias=false)\n }", True),
+        ("branches concat {\n one: conv(4, 3x3, bias=false)\n two: conv(4, 3x3, bias=false)\n }", False),
+        ("branches add {\n one: conv(4, 3x3, bias=false)\n two: conv(4, 3x3, bias=false) -> relu\n }", False),
+    ],
+)
+def test_only_places_that_compute_the_same_may_be_exchanged(body: str, same: bool) -> None:
+    given: Sizes = {"a.weight": (4, 4, 3, 3), "z.weight": (4, 4, 3, 3)}
+    found = fit(net(body), given, ordered=False)
+    assert isinstance(found, Fit) == same
+    assert same or (isinstance(found, Misfit) and found.ambiguous)
+    kept = fit(net(body), given, ordered=True)
+    assert isinstance(kept, Fit)
+    assert dict(kept.keys) == {"one.weight": "a.weight", "two.weight": "z.weight"}
+
+
+def test_blocks_alike_settle_each_others_order() -> None:
+    """In the first block a shortcut could be the last convolution; in the second, where shapes differ, it cannot."""
+    block = """
+        block Block(width) {
+            residual {
+                a: conv(width, 1x1, bias=false) -> relu
+                b: conv(8, 1x1, bias=false)
+            } skip {
+                s: conv(8, 1x1, bias=false)
+            }
+        }
+        arch net() {
+            input 4x8x8
+            x: Block(4)
+            %s
+        }
+        """
+    first, graph = (compile(Source(block % more, "net.arch")) for more in ("", "y: Block(6)"))
+    names = {"a": "u", "b": "v", "s": "t"}
+    given = {f"{key[0]}.{names[key[2]]}.weight": shape for key, shape in sizes(graph).items()}
+    alone = fit(first, {k: v for k, v in sorted(given.items()) if k[0] == "x"}, ordered=False)
+    assert isinstance(alone, Misfit)
+    assert alone.ambiguous
+    both = fit(graph, dict(sorted(given.items())), ordered=False)
+    assert isinstance(both, Fit)
+    assert both.keys["x.b.weight"] == "x.v.weight"
+
+
+def test_arrays_of_one_layer_go_by_their_torch_names() -> None:
+    """A norm's arrays have one shape; their order in the file does not matter, their names do."""
+    graph = net("n: batchnorm")
+    given = {f"m.{name}": (4,) for name in ("running_var", "bias", "weight", "running_mean")}
+    for ordered in (True, False):
+        found = fit(graph, given, ordered=ordered)
+        assert isinstance(found, Fit)
+        assert found.keys["n.running_var"] == "m.running_var"
+        assert found.fresh == ("n.num_batches_tracked",)
+
+
+def test_foreign_names_of_arrays_are_matched_in_order_alone() -> None:
+    graph = net("n: batchnorm")
+    given = {f"m.{name}": (4,) for name in ("gamma", "beta", "moving_mean", "moving_variance")}
+    found = fit(graph, given, ordered=True)
+    assert isinstance(found, Fit)
+    assert found.keys["n.bias"] == "m.beta"
+    assert isinstance(fit(graph, dict(sorted(given.items())), ordered=False), Misfit)
+
+
+def test_a_net_without_arrays_fits_an_empty_checkpoint_alone() -> None:
+    assert isinstance(fit(net("relu"), {}, ordered=True), Fit)
+    for ordered in (True, False):
+        assert isinstance(fit(net("relu"), {"a.weight": (1,)}, ordered=ordered), Misfit)
+        assert isinstance(fit(net("c: conv(4, 1x1)"), {}, ordered=ordered), Misfit)
