@@ -72,6 +72,16 @@ def test_passes_lists_every_pass_with_its_promise_and_source(capsys: pytest.Capt
     assert all(item["source"] and item["law"] and item["summary"] for item in listed.values())
 
 
+def test_every_pass_shows_an_example_that_it_rewrites(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["passes", "--json"]) == 0
+    for row in json.loads(capsys.readouterr().out)["passes"]:
+        (specs / "example.arch").write_text(row["spec"])
+        words = row["example"].split()
+        assert words[0] == "archdsl"
+        assert run([*words[1:], "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["rewritten"] > 0, row["example"]
+
+
 def test_a_rewritten_spec_checks_and_its_weights_come_along(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["build", "many.arch", "-o", "old.safetensors", "--seed", "3"]) == 0
     line = ["rewrite", "many.arch", "--pass", "multibranch-to-grouped", "-o", "new.arch", "--verify", "--explain"]
