@@ -12,7 +12,8 @@ import typer
 
 from archdsl.cli import console, inputs, options
 from archdsl.cli.outputs import may_write
-from archdsl.diagnostics import UsageError
+from archdsl.diagnostics import UsageError, quote
+from archdsl.files import STANDARD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,9 @@ HOW = {
 Save = Annotated[
     Path | None,
     typer.Option(
-        "--save-weights", metavar="FILE", help="Write the mapped weights under the spec's keys (safetensors)."
+        "--save-weights",
+        metavar="FILE",
+        help="Write the mapped weights under the spec's keys: safetensors, .pt or .pth.",
     ),
 ]
 
@@ -85,6 +88,7 @@ def verify(
         raise UsageError(
             "--save-weights needs weights to map: name a checkpoint, or give those of the first spec with --weights"
         )
+    _check_target(save_weights, [Path(name) for name in given] + ([weights] if weights is not None else []))
     may_write(save_weights, force)
     chosen = options.chosen_passes(passes, pass_file)
     graphs = [_graph(name, set_, limit) for name in (left, right) if name not in given]
@@ -99,6 +103,21 @@ def verify(
             console.say(line)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _check_target(path: Path | None, read: Sequence[Path]) -> None:
+    """Raises `UsageError` for a file that weights cannot be written to, before any work is done."""
+    from archdsl.weights.checkpoint import saved_as
+
+    if path is None:
+        return
+    if str(path) == STANDARD:
+        raise UsageError("weights are not written to stdout: name a file with --save-weights")
+    saved_as(path)
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{quote(str(path))}: {'is a directory' if path.is_dir() else 'there is no such folder'}")
+    if any(path.resolve() == file.resolve() for file in read):
+        raise UsageError(f"{quote(str(path))} is read and would be written too: name another file")
 
 
 def _graph(name: str, set_: list[str] | None, limit: list[str] | None) -> Graph:
@@ -195,9 +214,9 @@ def _named(found: Fit, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray
 
 def _save(path: Path, graph: Graph, arrays: Mapping[str, np.ndarray]) -> None:
     from archdsl.targets.registry import provenance
-    from archdsl.weights.checkpoint import write
+    from archdsl.weights.checkpoint import save
 
-    write(path, arrays, provenance(graph))
+    save(path, arrays, provenance(graph))
     console.note(f"wrote {path}")
 
 

@@ -475,6 +475,10 @@ def test_half_precision_is_taken_and_told(capsys: Captured) -> None:
         (("net.arch", "one.pth", "--weights", "two.pth"), "the checkpoint has the weights"),
         (("net.arch", "net.arch", *SAVE), "--save-weights needs weights to map"),
         (("net.arch", "net.arch", "--weights", "missing.pth"), "missing.pth: no such file"),
+        (("net.arch", "one.pth", "--save-weights", "one.pth"), "is read and would be written too"),
+        (("net.arch", "one.pth", "--save-weights", "-"), "not written to stdout"),
+        (("net.arch", "one.pth", "--save-weights", "ours.txt"), "weights are written as .safetensors"),
+        (("net.arch", "one.pth", "--save-weights", "nowhere/ours.pth"), "there is no such folder"),
         (("net.arch", "net.arch", "--pass", "fold-batchnrm"), "did you mean `fold-batchnorm`?"),
         (("net.arch", "net.arch", "--set", "classes=3"), "classes"),
     ],
@@ -483,6 +487,15 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: tuple[str, ...], say
     code, said = failed(capsys, *arguments)
     assert code == 2
     assert says in said
+
+
+def test_weights_are_saved_for_torch_too(capsys: Captured) -> None:
+    state = weights()
+    torch.save({f"x.{key}": value for key, value in state.items()}, "theirs.pth")
+    assert told(capsys, "net.arch", "theirs.pth", "--save-weights", "ours.pth")[0] == 0
+    ours = torch.load("ours.pth", weights_only=True)
+    assert list(ours) == list(state)
+    assert all(torch.equal(ours[key], state[key]) for key in state)
 
 
 def test_a_file_that_is_not_ours_is_overwritten_only_by_force(capsys: Captured) -> None:
