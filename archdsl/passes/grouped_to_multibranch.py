@@ -42,8 +42,7 @@ class GroupedToMultibranch(Pass):
             return Keep(reason)
         ends: list[Source] = []
         scope = joint_scope(edit.graph, [match.index for match in chain])
-        for group in range(groups):
-            branch = edit.child(scope, f"path{group}")
+        for group, branch in enumerate(_branches(edit, scope, groups)):
             current: Source = reduce.node.inputs[0]
             for match in chain:
                 current = self._piece(edit, match, groups, group, (branch, scope), current, expand)
@@ -107,3 +106,15 @@ class GroupedToMultibranch(Pass):
         if first.reparam or last.reparam:
             return "a weight norm over the whole is not one over each branch"
         return None
+
+
+def _branches(edit: Edit, scope: int, groups: int) -> list[str]:
+    """Free levels for the branches, which count up: `path0` and so on, or beside another convolution's `path_2_0`."""
+    stem, number = "path", 1
+    while True:
+        names = [f"{stem}{group}" for group in range(groups)]
+        paths = [edit.child(scope, name) for name in names]
+        if all(path.endswith(name) for path, name in zip(paths, names, strict=True)):
+            return paths
+        number += 1
+        stem = f"path_{number}_"
