@@ -114,8 +114,12 @@ def _unlike(graph: Graph, pieces: list[Match[Op]]) -> str | None:
         return _convolutions_differ(graph, pieces)
     if any(piece.op != op for piece in pieces):
         return f"the `{op.word}` of the pieces have different settings"
-    if not isinstance(op, BatchNorm) and (not op.per_channel or op.tensors(graph.shape(pieces[0].node.inputs[0]))):
+    if isinstance(op, BatchNorm):
+        return None
+    if not op.per_channel:
         return f"`{op.word}` does not act on each channel alone"
+    if op.tensors(graph.shape(pieces[0].node.inputs[0])):
+        return f"`{op.word}` has weights, which only convolutions and batch norms join"
     return None
 
 

@@ -60,6 +60,8 @@ CASES: tuple[tuple[str, str, str, str], ...] = (
      "4x6x6", "split(2) as a, b\naux from b -> late: relu\nfrom a -> relu"),
     ("regroup-split", "the pieces are read by different operations",
      "4x6x6", "split(2) as p\nbranches concat { from p[0] -> relu; from p[1] -> tanh }"),
+    ("regroup-split", "`prelu` has weights, which only convolutions and batch norms join",
+     "4x6x6", "split(2) as a, b\nbranches concat { from a -> prelu; from b -> prelu }"),
     ("regroup-split", "`dropout` is random: one draw for all pieces is not a draw for each",
      "4x6x6", "split(2) as p\nbranches concat { from p[0] -> dropout(0.5); from p[1] -> dropout(0.5) }"),
     ("regroup-split", "the `batchnorm` of the pieces have different settings",
