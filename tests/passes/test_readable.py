@@ -144,6 +144,14 @@ def test_the_pieces_of_a_split_are_read_in_a_loop() -> None:
     assert 'repeat 32 as i { from x[i] -> "path{i}": Embedded(width // 16, stride) }' in text
 
 
+def test_a_split_whose_pieces_are_joined_again_is_gone() -> None:
+    """Else the spec would have a layer that nothing reads."""
+    graph = driver.run(net("resnext50_concat"), parse("multibranch-to-grouped,where=layer1")).graph
+    words = [node.op.word for node in graph.nodes if node.path.startswith("layer1.")]
+    assert "conv" in words
+    assert not {"split", "concat"} & set(words)
+
+
 def test_a_comment_that_speaks_of_what_a_pass_took_is_left_out() -> None:
     graph = rewritten("plain20", "residualize")
     assert graph is not None
