@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from archdsl.cli import console, inputs, options
-from archdsl.diagnostics import CompileError
+from archdsl.diagnostics import CompileError, Diagnostic
 
 if TYPE_CHECKING:
+    from archdsl.compiler import Spec
     from archdsl.graph.graph import Graph
+    from archdsl.limits import Limits
+
+FEW = 16  # specs up to which a second process costs more than it saves
 
 
 def check(
@@ -18,6 +25,7 @@ def check(
     arch: options.Arch = None,
     set_: options.Set = None,
     limit: options.Limit = None,
+    jobs: options.Jobs = None,
     as_json: options.Json = False,
 ) -> None:
     """Check specs: syntax, names, shapes, and every figure that they expect.
@@ -26,25 +34,15 @@ def check(
 
     Example: archdsl check specs/resnext50.arch mine.arch
     """
-    from archdsl.compiler import check as check_spec
-    from archdsl.compiler import graph_of
-
+    names = inputs.specs(specs)
+    found = (inputs.spec(name) for name in names)
     settings, limits = inputs.settings(set_), inputs.limits(limit)
+    checks = _all(names, found, arch, settings, limits, jobs or (os.cpu_count() if len(names) > FEW else 1) or 1)
     reports = []
-    for name in console.progress(inputs.specs(specs), "Checking"):
-        spec = inputs.spec(name)
-        try:
-            if arch is not None or settings:
-                graphs: tuple[Graph, ...] = (graph_of(spec, arch, settings, limits),)
-            else:
-                graphs = check_spec(spec, limits=limits)
-            reports.append(_report(name, graphs))
-            if not as_json:
-                console.say(f"{name}: ok{_figures(graphs)}")
-        except CompileError as error:
-            reports.append(_failure(name, error))
-            if not as_json:
-                console.complain(error)
+    for name, (report, line, diagnostics) in zip(console.progress(names, "Checking"), checks, strict=True):
+        reports.append({"file": name, **report})
+        if not as_json:
+            console.say(f"{name}: ok{line}") if report["ok"] else console.complain(CompileError(diagnostics))
     ok = all(report["ok"] for report in reports)
     if as_json:
         console.say_json(ok=ok, files=reports)
@@ -52,16 +50,49 @@ def check(
         raise typer.Exit(1)
 
 
-def _report(name: str, graphs: tuple[Graph, ...]) -> dict[str, Any]:
+Checked = tuple[dict[str, Any], str, tuple[Diagnostic, ...]]
+
+
+def _all(
+    names: list[str],
+    specs: Iterable[Spec],
+    arch: str | None,
+    settings: dict[str, Any],
+    limits: Limits,
+    jobs: int,
+) -> Iterator[Checked]:
+    """What is found in each spec, in order; with several jobs in as many processes."""
+    if jobs == 1:
+        yield from map(_checked, specs, repeat(arch), repeat(settings), repeat(limits))
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(_checked, specs, repeat(arch), repeat(settings), repeat(limits))
+
+
+def _checked(spec: Spec, arch: str | None, settings: dict[str, Any], limits: Limits) -> Checked:
+    """The report of one spec, its line, and what is wrong with it."""
+    from archdsl.compiler import check as check_spec
+    from archdsl.compiler import graph_of
+
+    try:
+        if arch is not None or settings:
+            graphs: tuple[Graph, ...] = (graph_of(spec, arch, settings, limits),)
+        else:
+            graphs = check_spec(spec, limits=limits)
+        return _report(graphs), _figures(graphs), ()
+    except CompileError as error:
+        wrong = [item.json() for item in error.diagnostics]
+        return {"ok": False, "archs": [], "diagnostics": wrong}, "", error.diagnostics
+
+
+def _report(graphs: tuple[Graph, ...]) -> dict[str, Any]:
     archs = [
         {"arch": graph.name, "params": graph.params, "macs": graph.macs, "output_shapes": graph.output_shapes}
         for graph in graphs
     ]
-    return {"file": name, "ok": True, "archs": archs, "diagnostics": []}
-
-
-def _failure(name: str, error: CompileError) -> dict[str, Any]:
-    return {"file": name, "ok": False, "archs": [], "diagnostics": [item.json() for item in error.diagnostics]}
+    return {"ok": True, "archs": archs, "diagnostics": []}
 
 
 def _figures(graphs: tuple[Graph, ...]) -> str:

@@ -24,6 +24,10 @@ Limit = Annotated[
     list[str] | None,
     typer.Option("--limit", metavar="NAME=NUMBER", help="Raise a budget, such as nodes=2000000. Repeatable."),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option("-j", "--jobs", metavar="NUMBER", min=1, help="Processes; where specs are many, one a core."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Out = Annotated[
     Path | None,

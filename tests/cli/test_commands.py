@@ -30,6 +30,14 @@ def files(folder: Path) -> set[str]:
 # ---------------------------------------------------------------------- check
 
 
+@pytest.mark.parametrize("more", [[], ["--json"], ["nosuch.arch"]])
+def test_several_processes_say_what_one_says(more: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["check", "broken.arch", "resnet18", "tiny.arch", *more]
+    one = (run([*command, "--jobs", "1"]), capfd.readouterr())
+    assert one[0] == (2 if "nosuch.arch" in more else 1)
+    assert (run([*command, "--jobs", "2"]), capfd.readouterr()) == one
+
+
 def test_check_reads_whole_folders(capsys: Captured) -> None:
     assert run(["check", str(SPECS / "families"), "tiny.arch"]) == 0
     assert "resnet.arch: ok" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from archdsl.library import specs_root
 CHECK = """
 import sys
 from archdsl.cli.main import run
-code = run(["check", sys.argv[1], "--json"])
+code = run(["check", sys.argv[1], "--json", "--jobs", "1"])
 heavy = {"torch", "onnx", "networkx", "numpy"} & sys.modules.keys()
 print(f"{code} {sorted(heavy)}", file=sys.stderr)
 """
