@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from archdsl.diagnostics import Diagnostic, Problem
 from archdsl.elaborate.environment import METRICS, taken
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.modules import Module
-from archdsl.elaborate.problems.names import AlreadyBound, UnknownLayer, UnknownName, UnreadName
+from archdsl.elaborate.problems.names import AlreadyBound, IdleDefaults, UnknownLayer, UnknownName, UnreadName
 from archdsl.ops import INITIALIZERS, OPERATIONS, WORDS
 from archdsl.syntax import tree
 
@@ -55,8 +56,19 @@ def problems(module: Module) -> list[Diagnostic]:
         if isinstance(declaration, tree.Block | tree.BlockVariant | tree.Arch | tree.ArchVariant):
             problem = taken(declaration.name)
             found += [problem] if problem else []
+    found += _idle(module.file.declarations)
     found += _unread_imports(module)
     return [problem.diagnostic() for problem in found]
+
+
+def _idle(statements: tuple[Any, ...]) -> Iterator[Problem]:
+    """The defaults among these for names that nothing behind them writes."""
+    for place, statement in enumerate(statements):
+        if isinstance(statement, tree.Defaults):
+            written = _names(statements[place + 1 :])
+            for placed in statement.calls:
+                if placed.name.name not in written:
+                    yield IdleDefaults(placed.span, placed.name.name)
 
 
 def _unread_imports(module: Module) -> list[Problem]:
@@ -139,6 +151,7 @@ class _Walk:
 
     def statements(self, body: tree.Body, frame: Frame) -> None:
         """Walks a body whose names live in a frame."""
+        self.found += _idle(body.statements)
         for statement in body.statements:
             self.statement(statement, frame)
 

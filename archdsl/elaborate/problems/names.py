@@ -241,6 +241,20 @@ class EarlyFigure(Problem):
         return Diagnostic(self.code, message, self.span, "is read too early", help=fix)
 
 
+class IdleDefaults(Problem):
+    """Arguments are bound by `defaults` where the name is written nowhere: what a block of its own places is its own."""
+
+    code = "E0217"
+    rule = "`defaults` binds where the name is written, and a name that is written nowhere in its reach is an error."
+    span: Span
+    name: str
+
+    def diagnostic(self) -> Diagnostic:
+        message = f"no `{self.name}` is written where these defaults hold"
+        fix = f"move them beside the block that places `{self.name}`, or to the level of the file"
+        return Diagnostic(self.code, message, self.span, "binds nothing", help=fix)
+
+
 class SharedLabel(Problem):
     """Shared weights have their path already; applying them cannot give them another."""
 
