@@ -242,7 +242,7 @@ class EarlyFigure(Problem):
 
 
 class IdleDefaults(Problem):
-    """Arguments are bound by `defaults` where the name is written nowhere: what a block of its own places is its own."""
+    """`defaults` binds arguments where the name is written nowhere: what another block places is not reached."""
 
     code = "E0217"
     rule = "`defaults` binds where the name is written, and a name that is written nowhere in its reach is an error."
