@@ -12,7 +12,16 @@ from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.syntax.lexer import WORDS
 from archdsl.targets.arch_source_docs import altered
-from archdsl.targets.arch_source_groups import BELOW, BRANCHES, Group, between, called_once, groups, nodes_of
+from archdsl.targets.arch_source_groups import (
+    BELOW,
+    BRANCHES,
+    Group,
+    between,
+    called_once,
+    groups,
+    named_apart,
+    nodes_of,
+)
 from archdsl.targets.arch_source_lanes import Lanes
 from archdsl.targets.arch_source_parts import Label, Part
 from archdsl.targets.arch_source_values import Body, Flow, name_values
@@ -53,7 +62,7 @@ class Drafting(Lanes):
         self.gathering = False
         self.altered = altered(graph)
         self.taken = taken | {scope.block for scope in graph.scopes if scope.block}
-        root = groups(graph, called_once(graph) | between(graph))
+        root = groups(graph, called_once(graph) | between(graph) | named_apart(graph))
         inputs = tuple(Value(index) for index in graph.inputs)
         body = Body("", inputs, inputs[0] if len(inputs) == 1 else inputs, self._units(root.items), arch=True)
         self.parts = self._items(root.items, body, "")

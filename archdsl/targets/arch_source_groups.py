@@ -168,6 +168,25 @@ def called_once(graph: Graph) -> frozenset[int]:
     return frozenset(index for index, scope in enumerate(graph.scopes) if index and counts[scope.block] == 1)
 
 
+def named_apart(graph: Graph) -> frozenset[int]:
+    """Calls without a level whose weights have names that no other call of the block gives: they have no text in
+    common, and are written where they stand."""
+    names: dict[int, list[str]] = {}
+    for node in graph.nodes:
+        if not node.op.tensors(*graph.program.shapes_in(node)):
+            continue
+        for call in _calls(graph, node.scope):
+            if not graph.scopes[call].opens:
+                level = graph.scopes[call].path
+                names.setdefault(call, []).append(node.path[len(level) + 1 :] if level else node.path)
+    forms = {call: (graph.scopes[call].block, tuple(found)) for call, found in names.items()}
+    counts = Counter(forms.values())
+    labelled = {call for call, (_, found) in forms.items() if any(char.isalpha() for name in found for char in name)}
+    alone = {call for call in labelled if counts[forms[call]] == 1}
+    together = {forms[call][0] for call in forms if call not in alone}
+    return frozenset(call for call in alone if forms[call][0] not in together)
+
+
 def between(graph: Graph) -> frozenset[int]:
     """The calls of blocks that stand between shared weights and the body that holds all their applications."""
     uses: dict[str, list[tuple[int, ...]]] = {}
