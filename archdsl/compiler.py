@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from archdsl.prove.prover import Proof
 
 Spec = str | os.PathLike[str] | Source
-Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"]
+Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"] | Mapping[str, "torch.Tensor"]
 ARGUMENT = "<argument>"  # how diagnostics call the text of an `Expression`
 Note = Callable[[str], None]
 BIGGEST_FILE = 1 << 29  # bytes that are read at all; the budget of a spec's text is far below
@@ -81,12 +81,12 @@ def graph_of(spec: Spec, arch: str | None, parameters: Mapping[str, Any], limits
 
 def weights_of(graph: Graph, weights: Weights | None, seed: int, note: Note | None = None) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint, if they are exactly the graph's, else initial values from the seed."""
-    from archdsl.weights import initial, match
+    from archdsl.weights import arrays_of, initial, match
     from archdsl.weights import read as read_weights
 
     if weights is None:
         return initial(graph, seed)
-    return match(graph, weights if isinstance(weights, Mapping) else read_weights(weights), note or _quiet)
+    return match(graph, arrays_of(weights) if isinstance(weights, Mapping) else read_weights(weights), note or _quiet)
 
 
 def load(
@@ -94,7 +94,7 @@ def load(
 ) -> torch.nn.Module:
     """The arch as a live PyTorch module, with a checkpoint's weights or fresh ones.
 
-    `weights` is a safetensors file, a state_dict file or arrays by key, and must fit exactly. Without them the seed
+    `weights` is a safetensors file, a state_dict file, a state_dict or arrays by key, and must fit exactly. Without them the seed
     fixes every number; no seed takes one from torch's default generator, so that `torch.manual_seed` fixes it.
     """
     from archdsl.targets.torch_module import Provenance, instantiate

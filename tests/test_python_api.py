@@ -70,6 +70,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def net() -> nn.Module:
     """The net in eval mode, its statistics those of a few batches."""
+    torch.manual_seed(0)  # what drops is the same in every test
     module = archdsl.load(SPEC, seed=1)
     for seed in range(2):
         module(images(seed))
@@ -243,6 +244,23 @@ def test_a_module_moves_between_types_layouts_and_devices(net: nn.Module) -> Non
     meta = copy.deepcopy(net).to("meta")
     assert meta(images().to("meta")).features.shape == (4, 16, 8, 8)
     assert net.to(torch.float64)(images(dtype=torch.float64)).logits.dtype == torch.float64
+
+
+@pytest.mark.parametrize("arrays", [None, "given"])
+def test_a_module_is_made_where_and_in_the_type_that_torch_is_told(arrays: str | None) -> None:
+    weights = archdsl.load("resnet18", seed=3).state_dict() if arrays else None
+    with torch.device("meta"):
+        module = archdsl.load("resnet18", weights=weights)
+    assert {str(tensor.device) for tensor in module.state_dict().values()} == {"meta"}
+    torch.set_default_dtype(torch.float64)
+    try:
+        wide = archdsl.load("resnet18", seed=None if arrays else 3, weights=weights)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    narrow = archdsl.load("resnet18", seed=3)
+    assert {tensor.dtype for tensor in wide.parameters()} == {torch.float64}
+    found = wide.state_dict()
+    assert all(torch.equal(tensor, found[key].to(tensor.dtype)) for key, tensor in narrow.state_dict().items())
 
 
 def test_hooks_see_every_use_of_shared_weights_in_order(net: nn.Module) -> None:

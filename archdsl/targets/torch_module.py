@@ -99,11 +99,11 @@ def fill(module: nn.Module, graph: Graph, weights: Mapping[str, np.ndarray], *, 
 
 
 def _put(table: dict[str, Any], name: str, tensor: torch.Tensor, array: np.ndarray, copy: bool) -> None:
-    """One array in one place, in the array's memory or in the tensor's."""
-    if copy or not array.flags.writeable:
-        tensor.detach().copy_(torch.from_numpy(np.require(array, requirements=["C", "W"])))
+    """One array in one place, in the array's memory or, on another device or in another type, in the tensor's."""
+    given = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    if copy or not array.flags.writeable or tensor.device != given.device or tensor.dtype != given.dtype:
+        tensor.detach().copy_(given)
         return
-    given = torch.from_numpy(array)
     table[name] = nn.Parameter(given) if isinstance(tensor, nn.Parameter) else given
 
 

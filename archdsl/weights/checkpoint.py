@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,15 @@ def read(path: str | os.PathLike[str]) -> Arrays:
 
         return read_torch(file)
     raise WeightsError(f"{file}: weights are read from .safetensors and {', '.join(TORCH_SUFFIXES)}")
+
+
+def arrays_of(state: Mapping[str, Any]) -> Arrays:
+    """The entries of a state_dict by key: tensors of torch as arrays, arrays as they are."""
+    if all(isinstance(value, np.ndarray) for value in state.values()):
+        return dict(state)
+    from archdsl.weights.torch_files import array_of
+
+    return {key: value if isinstance(value, np.ndarray) else array_of(value) for key, value in state.items()}
 
 
 def _read_safetensors(file: Path) -> Arrays:

@@ -29,7 +29,7 @@ def read_torch(file: Path) -> Arrays:
     found = _state_dict(content)
     if found is None:
         raise WeightsError(f"{file}: holds no state_dict (a mapping of names to tensors)")
-    return {key: _array(tensor) for key, tensor in found.items()}
+    return {key: array_of(tensor) for key, tensor in found.items()}
 
 
 def torch_bytes(arrays: Mapping[str, np.ndarray]) -> memoryview:
@@ -45,7 +45,7 @@ def draw_seed() -> int:
     """A seed from torch's default generator, so that `torch.manual_seed` fixes it."""
     import torch
 
-    return int(torch.randint(2**63 - 1, ()).item())
+    return int(torch.randint(2**63 - 1, (), device="cpu").item())
 
 
 def _state_dict(content: Any) -> Mapping[str, Any] | None:
@@ -62,10 +62,10 @@ def _state_dict(content: Any) -> Mapping[str, Any] | None:
     return content if plain and content else None
 
 
-def _array(tensor: Any) -> np.ndarray:
+def array_of(tensor: Any) -> np.ndarray:
     """A tensor's numbers; bfloat16, which numpy lacks, as the same numbers in float32."""
     import torch
 
-    plain = tensor.detach()
+    plain = tensor.detach().cpu()
     array: np.ndarray = (plain.float() if plain.dtype == torch.bfloat16 else plain).contiguous().numpy()
     return array
