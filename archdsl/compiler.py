@@ -94,8 +94,8 @@ def load(
 ) -> torch.nn.Module:
     """The arch as a live PyTorch module, with a checkpoint's weights or fresh ones.
 
-    `weights` is a safetensors file, a state_dict file, a state_dict or arrays by key, and must fit exactly. Without them the seed
-    fixes every number; no seed takes one from torch's default generator, so that `torch.manual_seed` fixes it.
+    `weights` is a file (safetensors or a state_dict), a state_dict or arrays by key, and must fit exactly. Without them
+    the seed fixes every number; no seed takes one from torch's default generator, so that `torch.manual_seed` fixes it.
     """
     from archdsl.targets.torch_module import Provenance, instantiate
     from archdsl.weights.torch_files import draw_seed

@@ -284,7 +284,8 @@ def test_gradients_of_shared_weights_are_summed_and_an_optimizer_moves_all(net: 
     outputs = net(images())
     (outputs.logits.square().sum() + outputs.side.square().sum()).backward()
     optimizer.step()
-    assert [name for name, value in net.named_parameters() if torch.equal(value, before[name])] == []
+    still = [name for name, value in net.named_parameters() if torch.equal(value, before[name])]
+    assert set(still) <= {"entry.bias"}  # a bias before a norm moves by rounding errors, if at all
     assert sum(name.startswith("tower") for name, _ in net.named_parameters()) == 2
 
 
