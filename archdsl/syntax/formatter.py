@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from archdsl.limits import DEFAULT
 from archdsl.source import Source
 from archdsl.syntax.layout import CLOSER, CLOSERS, GOES_ON, lay_out
-from archdsl.syntax.lexer import WORDS, Token, lex
+from archdsl.syntax.lexer import Token, lex
 from archdsl.syntax.parser import parse
 
 WIDTH = 120
@@ -154,11 +154,12 @@ def _settle_bodies(pieces: list[Piece]) -> list[Piece]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The pieces `start` to `stop` (exclusive), indented."""
+    """The pieces `start` to `stop` (exclusive), indented; `inside` a bracket of an earlier line, or not."""
 
     start: int
     stop: int
     indent: int
+    inside: bool
 
 
 def _lines(pieces: list[Piece]) -> list[Line]:
@@ -180,7 +181,8 @@ def _lines(pieces: list[Piece]) -> list[Line]:
             indent = inner
         if (not outer or outer[-1][0] == "{") and kind not in GOES_ON and kind != "comment":
             statement = indent
-        lines.append(Line(start, stop, indent))
+        around = outer[:-1] if kind in CLOSERS else outer
+        lines.append(Line(start, stop, indent, bool(around) and around[-1][0] != "{"))
         for piece in pieces[start:stop]:
             if piece.kind in CLOSER:
                 outer.append((piece.kind, indent))
@@ -252,7 +254,7 @@ def _split(pieces: list[Piece], line: Line, kept: dict[int, int]) -> list[int]:
     return (
         _split_body(pieces, code)
         or _split_chain(pieces, code, ends, line.indent)
-        or _split_bracket(pieces, code, ends, line.indent)
+        or _split_bracket(pieces, code, ends, line)
     )
 
 
@@ -274,25 +276,26 @@ def _split_chain(pieces: list[Piece], code: range, ends: list[int], indent: int)
             if level <= 0 and kind in marks and index > code.start:
                 places.append(index)
             level += (kind in "([") - (kind in ")]")
-        if breaks := _fill(places, code, ends, indent + INDENT):
+        if breaks := _fill(pieces, places, code, ends, indent + INDENT):
             return breaks
     return []
 
 
-def _fill(places: list[int], code: range, ends: list[int], indent: int) -> list[int]:
+def _fill(pieces: list[Piece], places: list[int], code: range, ends: list[int], indent: int) -> list[int]:
     """Of the places where a line may end, those where it has to; the lines behind the first have this indentation."""
     breaks: list[int] = []
     shift, last = 0, None
     for place in [*places, code.stop]:
         if ends[place - 1 - code.start] + shift > WIDTH and last is not None:
             breaks.append(last)
-            shift = indent - ends[last - 1 - code.start] - 1
+            shift = indent - ends[last - 1 - code.start] - pieces[last].space
         last = place
     return breaks
 
 
-def _split_bracket(pieces: list[Piece], code: range, ends: list[int], indent: int) -> list[int]:
-    """The longest bracket on the line goes to lines of its own; a line that is inside of one ends behind a comma."""
+def _split_bracket(pieces: list[Piece], code: range, ends: list[int], line: Line) -> list[int]:
+    """The longest bracket on the line goes to lines of its own; a line that is inside of one ends behind a comma, one
+    that is not before a comma, where it goes on."""
     pairs = [
         (pieces[index].partner, index)
         for index in code
@@ -302,11 +305,14 @@ def _split_bracket(pieces: list[Piece], code: range, ends: list[int], indent: in
     for index in code:
         kind = pieces[index].kind
         level += (kind in "([") - (kind in ")]")
-        if level == 0 and kind == "," and index + 1 < code.stop:
-            commas.append(index + 1)
-    if pieces[code.start].kind not in WORDS and (breaks := _fill(commas, code, ends, indent)):
+        if level <= 0 and kind == "," and code.start < index and index + 1 < code.stop:
+            commas.append(index + line.inside)
+    if line.inside and (breaks := _fill(pieces, commas, code, ends, line.indent)):
         return breaks
+    names = [] if line.inside else _fill(pieces, commas, code, ends, line.indent + INDENT)
     if pairs:
-        close, opener = max(pairs, key=lambda pair: (ends[pair[0] - code.start] - ends[pair[1] - code.start], -pair[1]))
-        return [opener + 1, close]
-    return []
+        widths = {pair: ends[pair[0] - code.start] - ends[pair[1] - code.start] for pair in pairs}
+        close, opener = max(pairs, key=lambda pair: (widths[pair], -pair[1]))
+        if not names or widths[close, opener] > WIDTH // 3:
+            return [opener + 1, close]
+    return names

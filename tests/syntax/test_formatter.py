@@ -57,3 +57,33 @@ def test_a_long_call_goes_to_lines_of_its_own() -> None:
 def test_an_empty_text_stays_empty() -> None:
     assert formatted("") == ""
     assert formatted("\n\n") == ""
+
+
+NAMES = ", ".join(f"a_rather_long_name_{number}" for number in range(24))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"split(24) as {NAMES}",
+        f"let {NAMES} = range(24)",
+        f"output {NAMES}",
+        f"from here -> conv(8, 3x3, groups=2) -> split(24) as {NAMES}",
+        f"repeat 2 {{ split(24) as {NAMES} }}",
+        f"for {NAMES} in rows {{ conv(a_rather_long_name_0, 1x1) }}",
+        f"defaults {', '.join(f'conv{number}(bias=false)' for number in range(24))}",
+    ],
+)
+def test_a_long_list_of_names_goes_on_before_a_comma(statement: str) -> None:
+    """No bracket is open, so that only a line that starts with the comma goes on with the statement."""
+    text = f"arch net() {{\n    {statement}\n}}\n"
+    once = formatted(text)
+    assert max(map(len, once.splitlines())) <= 120
+    assert formatted(once) == once
+    assert sum(line.lstrip().startswith(",") for line in once.splitlines()) >= 3
+
+
+def test_a_long_import_goes_on_before_a_comma() -> None:
+    once = formatted(f'from "units.arch" import {NAMES}\n')
+    assert max(map(len, once.splitlines())) <= 120
+    assert formatted(once) == once
