@@ -257,18 +257,20 @@ class _Planner:
 
 
 def labels(edges: list[Edge]) -> dict[Edge, str]:
-    """The shapes that edges tell: once for each box whose result has another shape than what flows into it."""
+    """The shapes that edges tell: once for each box whose result has another shape than what flows into it.
+
+    Where several boxes read it, the edge into the middle one tells it, which runs straightest.
+    """
     coming: dict[Box, set[str]] = {}
-    told: set[tuple[Box, str]] = set()
-    found: dict[Edge, str] = {}
+    telling: dict[tuple[Box, str], list[Edge]] = {}
     for edge in edges:
         flows = coming.setdefault(edge.head, set())
         if edge.head.kind == "sign":  # the sum tells it, not each of its summands
             flows |= coming.get(edge.tail, set())
         else:
             flows.add(edge.shape)
-        new = edge.shape not in coming.get(edge.tail, ()) and (edge.tail, edge.shape) not in told
+        new = edge.shape not in coming.get(edge.tail, ())
         if new and edge.tail.kind != "input" and edge.head.kind not in {"output", "sign"}:
-            told.add((edge.tail, edge.shape))
-            found[edge] = edge.shape
-    return found
+            telling.setdefault((edge.tail, edge.shape), []).append(edge)
+    middle = [(edges[(len(edges) - 1) // 2], shape) for (_, shape), edges in telling.items()]
+    return dict(middle)
