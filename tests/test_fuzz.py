@@ -36,6 +36,7 @@ NETS = 120
 MANY = 1_200
 BATCH = 16  # so many samples of a channel, at least, make a statistic
 State = dict[str, Tensor]
+SHAKEN = 2.0**-24  # of the largest number at an operation
 LOOSE = (ops.LeakyRelu, ops.Hardswish, ops.Hardsigmoid, ops.Selu, ops.Gelu, ops.Elu, ops.Celu, ops.LocalResponseNorm)
 CAREFUL = Limits(nodes=3_000, params=1 << 24, steps=100_000, list_items=2_000, turns=5_000, elements=1 << 24)
 
@@ -152,12 +153,14 @@ class Runs:
 
 def is_steady(graph: Graph, seed: int) -> bool:
     """Holds every way to run the net to every other, with these weights. False where float32 alone moves the outputs by
-    more than 1e-6, so that a comparison in float32 says nothing: with other weights it may."""
+    more than 1e-6, or an error of a runtime's approximations (onnxruntime's sigmoid at -11, its elu at 0) by half of what
+    is allowed, so that a comparison in float32 says nothing: with other weights it may."""
     runs = Runs.of(graph, seed)
     narrow, wide = runs.inference(torch.float32), runs.inference(torch.float64)
     double = {name: torch.from_numpy(array).double() for name, array in runs.inputs.items()}
     expected = interpreter.run(graph, tensors(runs.weights, torch.float64), double, training=False)
-    if worst(narrow, wide) > 1e-6:
+    shaken = interpreter.run(graph, tensors(runs.weights, torch.float64), double, False, shaken=SHAKEN)
+    if worst(narrow, wide) > 1e-6 or worst(shaken, expected) > ONNXRUNTIME / 2:
         return False
     assert worst(wide, expected) <= REFERENCE
     model = onnx_model.model(graph, runs.weights, "float64")
@@ -204,7 +207,7 @@ def test_every_way_to_run_a_net_agrees(seed: int) -> None:
     verify(graph)
     onnx_run.assert_sound(onnx_model.model(graph, onnx_run.random_weights(graph, seed)))
     assert_trains_alike(graph, seed)
-    if not any(is_steady(graph, seed + 10_000 * again) for again in range(6)):
+    if not any(is_steady(graph, seed + 10_000 * again) for again in range(12)):
         pytest.skip("with any weights float32 alone moves the outputs by more than 1e-6; bits and training are held")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -24,10 +25,16 @@ def run(
     inputs: Mapping[str, Tensor],
     training: bool,
     disturbed: tuple[type[ops.Op], ...] = (),
+    shaken: float = 0.0,
 ) -> list[Tensor]:
     """The outputs that are there in this mode. In training the running statistics in `state` are updated, and what is
-    dropped is drawn from torch's generator in program order. What the `disturbed` operations compute is moved as much
-    as float32 rounds a number."""
+    dropped is drawn from torch's generator in program order.
+
+    What the `disturbed` operations compute is moved as much as float32 rounds a number, up or down at random. What any
+    operation computes is moved by `shaken` times the largest number that it reads or makes, up or down at random: so far
+    a runtime may be off that approximates functions, or adds in another order.
+    """
+    signs = torch.Generator().manual_seed(0)
     batch = next(iter(inputs.values())).shape[0]
     values: dict[tuple[int, int], Tensor] = {}
     for index, node in enumerate(graph.nodes):
@@ -35,11 +42,18 @@ def run(
             continue
         results = _results(graph, node, state, inputs, [values[value] for value in node.inputs], training, batch)
         if isinstance(node.op, disturbed):
-            results = [result * (1 + FLOAT32) for result in results]
+            results = [result * (1 + FLOAT32 * _signs(result, signs)) for result in results]
+        if shaken and node.inputs:
+            largest = max(float(value.abs().max()) for value in (*(values[value] for value in node.inputs), *results))
+            results = [result + shaken * largest * _signs(result, signs) for result in results]
         for number, result in enumerate(results):
             assert result.shape == (batch, *node.outputs[number].sizes), (node.path, result.shape, node.outputs)
             values[index, number] = result
     return [values[output.value] for output in graph.outputs if training or not output.training]
+
+
+def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 2, like.shape, generator=generator).to(like.dtype) * 2 - 1
 
 
 def _results(
