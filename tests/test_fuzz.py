@@ -152,9 +152,12 @@ class Runs:
 
 
 def is_steady(graph: Graph, seed: int) -> bool:
-    """Holds every way to run the net to every other, with these weights. False where float32 alone moves the outputs by
-    more than 1e-6, or an error of a runtime's approximations (onnxruntime's sigmoid at -11, its elu at 0) by half of what
-    is allowed, so that a comparison in float32 says nothing: with other weights it may."""
+    """Holds every way to run the net to every other, with these weights.
+
+    False where float32 alone moves the outputs by more than 1e-6, or the error of a runtime's approximations
+    (onnxruntime's sigmoid at -11, its elu at 0) moves them by half of what is allowed, so that a comparison in float32
+    says nothing: with other weights it may.
+    """
     runs = Runs.of(graph, seed)
     narrow, wide = runs.inference(torch.float32), runs.inference(torch.float64)
     double = {name: torch.from_numpy(array).double() for name, array in runs.inputs.items()}

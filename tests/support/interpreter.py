@@ -31,8 +31,8 @@ def run(
     dropped is drawn from torch's generator in program order.
 
     What the `disturbed` operations compute is moved as much as float32 rounds a number, up or down at random. What any
-    operation computes is moved by `shaken` times the largest number that it reads or makes, up or down at random: so far
-    a runtime may be off that approximates functions, or adds in another order.
+    operation computes is moved by `shaken` times the largest number that it reads or makes, up or down at random: as
+    far as a runtime may be off that approximates functions, or adds in another order.
     """
     signs = torch.Generator().manual_seed(0)
     batch = next(iter(inputs.values())).shape[0]
