@@ -6,9 +6,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 
+from archdsl.analysis.places import (
+    NARROW,
+    acts_on_places,
+    clipping_end,
+    downsampled,
+    narrowed,
+    sides_of_residual,
+)
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Node
-from archdsl.ops import Add, AvgPool, BatchNorm, Conv, ConvTranspose, Elementwise, Flatten, LayerNorm, Linear, MaxPool
+from archdsl.ops import (
+    Add,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Elementwise,
+    Flatten,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    Linear,
+    MaxPool,
+    Relu,
+    Relu6,
+)
 from archdsl.ops.window import Window
 
 TRICKS = "He et al. 2018, arXiv:1812.01187, section 4.1"
@@ -133,86 +156,89 @@ def _bias_before_norm(graph: Graph, index: int, node: Node) -> Iterator[Finding]
 
 def _affine_before_linear(graph: Graph, index: int, node: Node) -> Iterator[Finding]:
     """A norm whose scale and shift the linear map behind it could have in its weights."""
-    if not isinstance(node.op, BatchNorm | LayerNorm) or not node.op.affine:
+    if not isinstance(node.op, BatchNorm | LayerNorm | GroupNorm | InstanceNorm) or not node.op.affine:
         return
     place = _reader(graph, index)
-    if place is not None and isinstance(node.op, BatchNorm) and isinstance(graph.nodes[place].op, Flatten):
+    flat = place is not None and isinstance(graph.nodes[place].op, Flatten)
+    if place is not None and flat:
         place = _reader(graph, place)
     reader = graph.nodes[place] if place is not None else None
-    if reader is None or not _takes_up(graph, node, reader):
+    if reader is None or not _takes_up(graph, node, reader, flat):
         return
     message = f"the scale and shift of {node.path} can be part of {reader.path}, which is linear too"
-    if isinstance(node.op, LayerNorm):
-        yield Finding(node, f"{message}: write affine=false", "Xu et al. 2019, arXiv:1911.07013")
+    shared = _shared(graph, node, reader)
+    if isinstance(node.op, BatchNorm) and node.op.track:
+        yield Finding(node, message, "by linearity", None if shared else "fold-batchnorm")
         return
-    shared = _shared(graph, node, reader) or not node.op.track
-    yield Finding(node, message, "by linearity", None if shared else "fold-batchnorm")
+    source = "Xu et al. 2019, arXiv:1911.07013" if isinstance(node.op, LayerNorm) else "by linearity"
+    yield Finding(node, f"{message}: write affine=false", source, None if shared else "fold-affine-norm")
 
 
-def _takes_up(graph: Graph, norm: Node, reader: Node) -> bool:
+def _takes_up(graph: Graph, norm: Node, reader: Node, flat: bool) -> bool:
     """True if a linear map acts on the axis that the norm scales, and sees no padding that is not shifted."""
-    shape = norm.outputs[0]
+    shape, axis = norm.outputs[0], 0
     if isinstance(norm.op, LayerNorm):
-        last = norm.op.axis is None or shape.axis(norm.op.axis) == shape.rank - 1
-        return isinstance(reader.op, Linear) and last
+        named = shape.axis(norm.op.axis) if norm.op.axis is not None else None
+        axis = shape.rank - 1 if named is None else named
     if isinstance(reader.op, Linear):
-        return graph.shape(reader.inputs[0]).rank == 1
-    if not isinstance(reader.op, Conv) or isinstance(graph.nodes[norm.inputs[0].node].op, Conv):
+        return flat or axis == shape.rank - 1
+    if not isinstance(reader.op, Conv) or flat or axis != 0 or reader.op.reparam is not None:
+        return False
+    tracks = isinstance(norm.op, BatchNorm) and norm.op.track
+    if tracks and isinstance(graph.nodes[norm.inputs[0].node].op, Conv):
         return False  # a norm between convolutions ends a linear bottleneck, and is part of the one before it
-    zeros = reader.op.padding_mode == "zeros" and _pads(_window(graph, reader))
-    return not zeros and reader.op.reparam is None
+    shifts = not isinstance(norm.op, LayerNorm) or norm.op.bias
+    return not (shifts and reader.op.padding_mode == "zeros" and _pads(_window(graph, reader)))
 
 
 def _relu_ends_body(graph: Graph, index: int, node: Node) -> Iterator[Finding]:
-    if not isinstance(node.op, Add) or graph.scopes[node.scope].kind != "residual" or len(node.inputs) != 2:
+    if not isinstance(node.op, Add):
         return
-    body = graph.nodes[node.inputs[0].node]
-    if body.op.word in ("relu", "relu6"):
-        message = "a ReLU ends the body of this residual: the body can only add, never take away"
-        yield Finding(body, message, "He et al. 2016, arXiv:1603.05027, section 4.1")
+    end, sides = clipping_end(graph, index), sides_of_residual(graph, index)
+    if end is None or sides is None:
+        return
+    body = graph.nodes[end]
+    mends = _reader(graph, end) is not None and body.inputs[0] != sides[1] and not _shared(graph, body, node)
+    message = "a ReLU ends the body of this residual: the body can only add, never take away"
+    source = "He et al. 2016, arXiv:1603.05027, section 4.1"
+    yield Finding(body, message, source, "signed-residual" if mends else None)
 
 
 def _narrow_activation(graph: Graph, index: int, node: Node) -> Iterator[Finding]:
     """An activation on the narrow end of a bottleneck whose middle is depthwise."""
-    if not _activates(node) or node.op.word not in ("relu", "relu6"):
+    found = narrowed(graph, index) if isinstance(node.op, Relu | Relu6) else None
+    if found is None:
         return
-    norm = graph.nodes[node.inputs[0].node]
-    conv = graph.nodes[norm.inputs[0].node] if isinstance(norm.op, BatchNorm) else norm
-    if not isinstance(conv.op, Conv) or not _pointwise(graph, conv):
-        return
-    wide = graph.shape(conv.inputs[0]).sizes[0]
-    previous = graph.nodes[conv.inputs[0].node]
-    while isinstance(previous.op, BatchNorm) or _activates(previous):  # no pool: a gate's squeeze is no bottleneck
-        previous = graph.nodes[previous.inputs[0].node]
-    if isinstance(previous.op, Conv) and previous.op.groups == wide > 1 and conv.op.out * 2 <= wide:
-        message = f"the narrow end of this bottleneck ({conv.op.out} of {wide} channels) is activated: content is lost"
-        yield Finding(node, message, "Sandler et al. 2018, arXiv:1801.04381, section 3.2")
+    _, wide, narrow = found
+    if narrow * NARROW <= wide:
+        message = f"the narrow end of this bottleneck ({narrow} of {wide} channels) is activated: content is lost"
+        mend = None if _shared(graph, node) else "linear-bottleneck"
+        yield Finding(node, message, "Sandler et al. 2018, arXiv:1801.04381, section 3.2", mend)
 
 
 def _late_downsampling(graph: Graph, index: int, node: Node) -> Iterator[Finding]:
     """A convolution that computes places which what follows throws away, or averages as well before it."""
     if not isinstance(node.op, Conv):
         return
-    plain, current = True, _reader(graph, index)
-    while current is not None and (isinstance(graph.nodes[current].op, BatchNorm) or _activates(graph.nodes[current])):
-        plain = False
-        current = _reader(graph, current)
-    if current is None:
+    late = _reader(graph, index)
+    between: list[int] = []
+    while late is not None and acts_on_places(graph, late):
+        between.append(late)
+        late = _reader(graph, late)
+    if late is None or downsampled(graph, late) != (index, *between):
         return
-    reader = graph.nodes[current]
-    if not isinstance(reader.op, Conv | MaxPool | AvgPool) or not _strided(graph, reader):
-        return
+    reader = graph.nodes[late]
     window = _window(graph, reader)
-    if set(window.kernel) == {1} and not _pads(window):
-        places = prod(window.stride)
+    places = prod(window.stride)
+    norms = [graph.nodes[place].op for place in between]
+    mends = not _shared(graph, node, reader) and all(op.track for op in norms if isinstance(op, BatchNorm))
+    mend = "early-downsampling" if mends else None
+    if set(window.kernel) == {1}:
         message = f"{reader.path} keeps one of {places} places that {node.path} computes: stride here instead"
-        yield Finding(node, message, MOVES)
-    elif plain and isinstance(reader.op, AvgPool) and _pointwise(graph, node) and not _pads(window):
-        if _pads(_window(graph, node)):
-            return
-        places = prod(window.stride)
+        yield Finding(node, message, MOVES, mend)
+    elif not (_pads(window) and node.op.bias):
         message = f"{reader.path} averages what {node.path} makes: averaged before it, {places} times less is computed"
-        yield Finding(node, message, f"by linearity; {MOVES}")
+        yield Finding(node, message, f"by linearity; {MOVES}", mend)
 
 
 RULES: dict[str, Rule] = {

@@ -58,12 +58,21 @@ EXAMPLES: Final[dict[str, Example]] = {
     "deepen": Example(_RESIDUAL),
     "depthwise-separable": Example("relu\nconv: conv(16, 3x3, bias=false) -> bn: batchnorm"),
     "drop-dropout": Example("gap -> flatten -> dropout(0.2) -> fc: linear(10)"),
+    "early-downsampling": Example(
+        "conv1: conv(8, 3x3, bias=false) -> bn1: batchnorm -> relu\n"
+        "conv2: conv(16, 1x1, stride=2) -> pool: avgpool(2x2)"
+    ),
     "factorize-kernels": Example("conv: conv(16, 5x5, bias=false) -> bn: batchnorm -> relu"),
     "fold-affine": Example(
         "affine([4.4, 4.5, 4.4], [-2.1, -2.0, -1.8])\nconv: conv(16, 3x3, padding=0) -> relu", "3x32x32"
     ),
+    "fold-affine-norm": Example("norm: layernorm -> fc: linear(16, bias=false) -> gelu", "[8]"),
     "fold-batchnorm": Example("conv: conv(16, 3x3, bias=false) -> bn: batchnorm -> relu"),
     "grouped-to-multibranch": Example(_BOTTLENECK),
+    "linear-bottleneck": Example(
+        "depthwise: conv(8, 3x3, groups=8, bias=false) -> bn1: batchnorm -> relu6\n"
+        "project: conv(4, 1x1, bias=false) -> bn2: batchnorm -> relu6"
+    ),
     "merge-equal-subgraphs": Example(
         "branches concat {\n    a { relu -> one: conv(4, 1x1) }\n    b { relu -> two: conv(4, 3x3) }\n}"
     ),
@@ -95,6 +104,7 @@ EXAMPLES: Final[dict[str, Example]] = {
         "residual {\n    conv: conv(16, 3x3, stride=2, bias=false) -> bn: batchnorm\n"
         "} skip downsample {\n    conv(16, 1x1, stride=2, bias=false) -> batchnorm\n}\nrelu"
     ),
+    "signed-residual": Example("residual {\n    conv: conv(8, 3x3, bias=false) -> bn: batchnorm -> relu\n}"),
     "squeeze-excite": Example(_RESIDUAL, options="reduction=4"),
     "sum-of-convolutions": Example(
         "split(2) as a, b\nbranches add {\n    from a -> one: conv(8, 3x3, bias=false)\n"

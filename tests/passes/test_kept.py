@@ -24,6 +24,7 @@ block Tapped(width) {
     from [here, early] -> concat
 }
 block Residual() { residual { conv(in.c, 3x3) -> batchnorm } -> relu }
+block Clipped() { residual { conv(in.c, 3x3) -> relu } }
 block Side() { gap -> flatten -> dropout(0.5) -> linear(2) }
 """
 # The pass, the reason, the size of the input, the body of the arch.
@@ -255,6 +256,39 @@ CASES: tuple[tuple[str, str, str, str], ...] = (
      "4x6x6", "shared one: conv(4, 3x3)\nresidual { tanh } -> one -> one"),
     ("concat-skip", "1 (`groupnorm`) needs as many channels as there are",
      "4x6x6", "residual { conv(4, 3x3) } -> groupnorm(2) -> conv(4, 1x1)"),
+    ("fold-affine-norm", "the weights are shared: another application would be scaled too",
+     "[6]", "shared one: linear(6)\none -> layernorm -> one"),
+    ("fold-affine-norm", "what n makes is read elsewhere too",
+     "[6]", "n: layernorm\nlinear(6)\nfrom [here, n] -> add"),
+    ("fold-affine-norm", "what f makes is an output",
+     "4x6x6", "groupnorm(2) -> f: flatten -> l: linear(6)\noutput l, f"),
+    ("fold-affine-norm", "the weight is normalised by weight norm",
+     "4x6x6", "groupnorm(2) -> conv(4, 1x1, reparam=weight_norm)"),
+    ("fold-affine-norm", "the norm scales another axis than the one that the linear map acts on",
+     "4x6x6", "layernorm -> conv(4, 1x1)"),
+    ("fold-affine-norm", "the convolution pads with zeros, which the norm does not shift",
+     "4x6x6", 'layernorm(axis="c") -> conv(4, 3x3)'),
+    ("early-downsampling", "what c makes is read elsewhere too, at the larger size",
+     "4x6x6",
+     "c: conv(4, 3x3)\nrelu -> conv(4, 1x1, stride=2) as small\nfrom c -> maxpool(2x2)\nfrom [here, small] -> add"),
+    ("early-downsampling", "what r makes is read elsewhere too, at the larger size",
+     "4x6x6", "conv(4, 3x3) -> r: relu\nl: maxpool(1x1, stride=2)\noutput l, r"),
+    ("early-downsampling", "one of the two layers is applied in several places",
+     "4x8x8",
+     "shared one: conv(4, 1x1, stride=2)\nconv(4, 3x3) -> relu -> one -> maxpool(2x2) -> tanh -> conv(4, 3x3) -> one"),
+    ("early-downsampling", "the norm uses the statistics of the batch in inference too, of all places",
+     "4x6x6", "conv(4, 3x3) -> batchnorm(track=false) -> conv(4, 1x1, stride=2)"),
+    ("early-downsampling", "the average counts its padding, which has no bias",
+     "4x6x6", "conv(4, 1x1) -> avgpool(3x3, stride=2, padding=1, count_padding=true)"),
+    ("signed-residual", "what r makes is read elsewhere too",
+     "4x6x6", "residual { conv(4, 3x3) -> r: relu as x }\nfrom [here, x] -> add"),
+    ("signed-residual", "the block is applied in several places",
+     "4x6x6", "shared one: Clipped()\none -> one"),
+    ("signed-residual", "the body has no other layer", "4x6x6", "residual { relu }"),
+    ("linear-bottleneck", "3 of 4 channels are no narrow end",
+     "4x6x6", "conv(4, 3x3, groups=4) -> conv(3, 1x1) -> relu"),
+    ("linear-bottleneck", "the activation is applied in several places",
+     "4x6x6", "shared one: relu\nconv(4, 3x3, groups=4) -> conv(2, 1x1) -> one -> conv(4, 3x3) -> one"),
     ("residualize", "the block is read in its middle", "4x6x6", "relu -> Tapped(4)"),
     ("residualize", "the block is applied in several places", "4x6x6", "shared one: Twice(4)\nrelu -> one -> one"),
     ("residualize", "the block narrows, and a shortcut without parameters only widens", "4x6x6", "relu -> Twice(3)"),

@@ -20,6 +20,7 @@ TWIGS = """branches add {
         }
     }
 }"""
+GATE = "branches mul { skip identity\n gap -> conv(2, 1x1) -> relu -> conv(6, 1x1) -> sigmoid }"
 # The pass, the size of the input, the body before, the body after.
 PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("merge-parallel-convolutions", "4x6x6",
@@ -104,6 +105,43 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
      "residual { conv(4, 3x3) } -> batchnorm -> relu -> conv(3, 3x3)",
      "branches concat {\n conv(4, 3x3)\n skip identity\n}\nbatchnorm -> relu -> conv(3, 3x3)"),
     ("residualize", "4x6x6", "tanh -> Unit(4)", "tanh -> Short(4)"),
+    ("fold-affine-norm", "[6]",
+     "layernorm(init=constant(2)) -> linear(4, bias=false)", "layernorm(affine=false) -> linear(4)"),
+    ("fold-affine-norm", "4x6x6",
+     'layernorm(axis="c", bias=false) -> conv(4, 3x3, bias=false)',
+     'layernorm(axis="c", affine=false) -> conv(4, 3x3, bias=false)'),
+    ("fold-affine-norm", "4x6x6",
+     "groupnorm(2) -> conv(6, 2x2, stride=2, padding=0, groups=2) -> batchnorm(track=false) -> flatten -> linear(3)",
+     "groupnorm(2, affine=false) -> conv(6, 2x2, stride=2, padding=0, groups=2)\nbatchnorm(track=false, affine=false)\n"
+     "flatten -> linear(3)"),
+    ("fold-affine-norm", "4x6x6",
+     "instancenorm(affine=true) -> conv(4, 3x3, padding_mode=reflect)",
+     "instancenorm -> conv(4, 3x3, padding_mode=reflect)"),
+    ("early-downsampling", "4x9x9",
+     "conv(6, 3x3, bias=false) -> batchnorm -> relu -> conv(8, 1x1, stride=2) -> tanh -> maxpool(1x1, stride=2)",
+     "conv(6, 3x3, bias=false, stride=4) -> batchnorm -> relu -> conv(8, 1x1) -> tanh"),
+    ("early-downsampling", "4x9x9",
+     "conv(6, 3x3, padding=same_tf) -> relu -> maxpool(1x1, stride=[1, 2])",
+     "conv(6, 3x3, stride=[1, 2]) -> relu"),
+    ("early-downsampling", "4x9x9",
+     "relu -> conv(8, 1x1) -> avgpool(3x3, stride=2)", "relu -> avgpool(3x3, stride=2) -> conv(8, 1x1)"),
+    ("early-downsampling", "4x9x9",
+     "conv(8, 1x1, bias=false) -> avgpool(3x3, stride=2, padding=1, count_padding=true)",
+     "avgpool(3x3, stride=2, padding=1, count_padding=true) -> conv(8, 1x1, bias=false)"),
+    ("signed-residual", "4x6x6",
+     "residual { conv(4, 3x3) -> batchnorm -> relu -> stochastic_depth(0.2) }",
+     "residual { conv(4, 3x3) -> batchnorm -> stochastic_depth(0.2) }"),
+    ("signed-residual,behind=true", "4x6x6",
+     "residual { conv(4, 3x3) -> relu6 }\nconv(4, 3x3)\nresidual { conv(4, 3x3) -> relu } -> tanh",
+     "residual { conv(4, 3x3) } -> relu6\nconv(4, 3x3)\nresidual { conv(4, 3x3) } -> tanh"),
+    ("linear-bottleneck", "4x6x6",
+     "conv(8, 1x1) -> relu6 -> conv(8, 3x3, groups=8) -> batchnorm -> relu6 -> conv(4, 1x1) -> batchnorm -> relu6",
+     "conv(8, 1x1) -> relu6 -> conv(8, 3x3, groups=8) -> batchnorm -> relu6 -> conv(4, 1x1) -> batchnorm"),
+    ("linear-bottleneck,times=3", "6x6x6",
+     f"conv(6, 3x3, groups=6)\n{GATE}\n"
+     "conv(2, 1x1) -> relu\nconv(4, 1x1) -> conv(4, 3x3, groups=4) -> conv(2, 1x1) -> relu",
+     f"conv(6, 3x3, groups=6)\n{GATE}\n"
+     "conv(2, 1x1)\nconv(4, 1x1) -> conv(4, 3x3, groups=4) -> conv(2, 1x1) -> relu"),
 )  # fmt: skip
 DEAD = "block Choice(both) {\n sigmoid -> tanh as side\n from in -> relu\n if both { from [here, side] -> add }\n}\n"
 

@@ -239,6 +239,55 @@ def scaled(g: Garden, x: Value) -> Value:
     return g.add(g.conv(shape, reparam=None, **mode), y)
 
 
+def normed(g: Garden, x: Value) -> Value:
+    """A norm without running statistics, and the linear map that reads it."""
+    shape = g.shape(x)
+    affine: dict[str, Any] = {"eps": g.random.choice((1e-5, 1e-3)), "affine": True}
+    bare = g.chance(0.3)
+    layer = ops.LayerNorm(eps=1e-5, axis="c", bias=not bare)
+    if shape.rank > 1:
+        x = g.add(ops.Conv(out=6, kernel=1), g.add(ops.Tanh(), x))
+    channels = [layer, ops.GroupNorm(groups=g.random.choice((1, 2)), **affine), ops.BatchNorm(track=False, **affine)]
+    if shape.rank > 1 and max(shape.spatial) > 1:
+        channels.append(ops.InstanceNorm(**affine))
+    if shape.rank < 2:
+        y = g.add(ops.LayerNorm(eps=1e-5, bias=g.chance(0.7)), g.add(ops.Linear(out=5), x))
+        return g.add(ops.Linear(out=4, bias=g.chance(0.5)), y)
+    normed = g.add(g.random.choice(channels), x)
+    if g.chance(0.3):
+        last = g.add(ops.LayerNorm(eps=1e-5), x) if g.chance(0.5) else normed
+        g.output(g.chain(last, ops.Flatten(), ops.Linear(out=4, bias=g.chance(0.5))))
+        if last is not normed:
+            return g.add(ops.Conv(out=3, kernel=1, bias=g.chance(0.5)), normed)
+        return x
+    padded = isinstance(g.b.nodes[normed.node].op, ops.LayerNorm) and bare
+    mode = g.random.choice(({"padding": "valid"}, {"padding": "same", "padding_mode": "replicate", "kernel": 3}))
+    fixed = {"padding": "same", "kernel": 3} if padded else mode
+    return g.add(g.conv(g.shape(normed), reparam=None, **fixed), normed)
+
+
+def late_stride(g: Garden, x: Value) -> Value:
+    """A convolution, layers of each place alone, and one that keeps some of the places; or an average behind a 1x1."""
+    if g.shape(x).rank < 2:
+        return x
+    if g.chance(0.3):
+        x = g.add(ops.Conv(out=3, kernel=1, bias=g.chance(0.5), groups=1), x)
+        window = min(2, *g.shape(x).spatial)
+        return g.add(ops.AvgPool(kernel=window, stride=2, ceil=g.chance(0.3)), x)
+    x = g.add(g.conv(g.shape(x), reparam=None), x)
+    between = [g.norm(), g.activation(), ops.LayerNorm(axis="c", eps=0.1), ops.Scale(factor=-0.6)]
+    g.random.shuffle(between)
+    x = g.chain(x, *between[: g.random.randint(0, 3)])
+    dims = g.shape(x).rank - 1
+    stride = g.random.choice((2, 3, tuple(range(1, dims + 1)) if dims > 1 else 2))
+    ends = [
+        ops.Conv(out=3, kernel=1, stride=stride, bias=g.chance(0.5)),
+        ops.MaxPool(kernel=1, stride=stride),
+        ops.AvgPool(kernel=1, stride=stride),
+    ]
+    return g.add(g.random.choice(ends), x)
+
+
 def dropouts(g: Garden, x: Value) -> Value:
     return g.add(
         g.random.choice([ops.Dropout(rate=0.4), ops.DropoutChannels(rate=0.2), ops.StochasticDepth(rate=0.5)]), x
@@ -310,6 +359,8 @@ EXACT_EVAL: dict[str, tuple[Site, dict[str, Any]]] = {
     "dead-code,weights=true": (dead_layers, {}),
     "fold-batchnorm": (norm_beside_linear, {}),
     "fold-affine": (scaled, {}),
+    "fold-affine-norm": (normed, {}),
+    "early-downsampling": (late_stride, {}),
     "drop-dropout": (dropouts, {}),
     "merge-linear": (two_linear, {}),
     "reparameterize": (parallel_sum, {}),
@@ -405,6 +456,33 @@ def plain_block(g: Garden, x: Value) -> Value:
     return x
 
 
+def clipped_residual(g: Garden, x: Value) -> Value:
+    scope = g.scope
+    g.scope = g.b.scope("residual", scope)
+    if g.chance(0.5):
+        g.scope = g.b.scope("level", g.scope, level=g.name())
+    kernel = 3 if g.shape(x).rank > 1 else 1
+    first: Op = ops.Conv(out=g.channels(x), kernel=kernel) if kernel > 1 else ops.Linear(out=g.channels(x))
+    body = g.chain(x, first, g.norm(), g.random.choice((ops.Relu(), ops.Relu6())))
+    if g.chance(0.3):
+        body = g.add(g.random.choice((ops.StochasticDepth(rate=0.2), ops.Dropout(rate=0.2))), body)
+    while g.b.scopes[g.scope].kind != "residual":
+        g.scope = g.b.scopes[g.scope].parent or 0
+    total = g.add(ops.Add(), body, x)
+    g.scope = scope
+    return g.add(g.activation(), total) if g.chance(0.4) else total
+
+
+def activated_bottleneck(g: Garden, x: Value) -> Value:
+    wide = g.random.choice((4, 6))
+    steps: list[Op] = [ops.Conv(out=wide, kernel=1), ops.Relu6(), ops.Conv(out=wide, kernel=3, groups=wide)]
+    steps += [g.norm(), ops.Relu6()][: g.random.randint(0, 2)]
+    steps.append(ops.Conv(out=g.random.randint(1, wide // 2), kernel=1))
+    if g.chance(0.7):
+        steps.append(g.norm())
+    return g.chain(x, *steps, g.random.choice((ops.Relu(), ops.Relu6())))
+
+
 REDESIGN: dict[str, tuple[Site, dict[str, Any]]] = {
     "resnet-b": (strided_bottleneck, {}),
     "resnet-c,width=3": (seven_by_seven, {"dims": 2, "quiet": True}),
@@ -416,4 +494,7 @@ REDESIGN: dict[str, tuple[Site, dict[str, Any]]] = {
     "pool-head": (connected_head, {}),
     "concat-skip": (summed_skip, {}),
     "residualize": (plain_block, {}),
+    "signed-residual": (clipped_residual, {}),
+    "signed-residual,behind=true": (clipped_residual, {}),
+    "linear-bottleneck": (activated_bottleneck, {}),
 }
