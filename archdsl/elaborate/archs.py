@@ -50,7 +50,7 @@ def check(source: Source, limits: Limits = DEFAULT) -> Checked:
             problems += found
             if program is not None:
                 programs[name] = program
-    problems += readers.problems(module.source)
+    problems += readers.problems(module)
     _raise(problems)
     return Checked(programs)
 
@@ -68,7 +68,7 @@ def elaborate(
     readers = Readers()
     program, found_problems = _build(chosen, dict(parameters or {}), limits, readers)
     problems += found_problems
-    problems += readers.problems(module.source)
+    problems += readers.problems(module)
     _raise(problems)
     assert program is not None
     return program
@@ -105,12 +105,13 @@ class Readers:
             else:
                 self._unread.setdefault(node.span, node.path)
 
-    def problems(self, source: Source) -> list[Diagnostic]:
-        """A diagnostic for each layer of this file that nothing reads."""
+    def problems(self, module: Module) -> list[Diagnostic]:
+        """A diagnostic for each layer of this file that nothing reads, and that is not named as such."""
+        aside = static.set_aside(module) if self._unread.keys() - self._read else frozenset()
         return [
             names.UnreadLayer(span, path).diagnostic()
             for span, path in self._unread.items()
-            if span not in self._read and span.source is source
+            if span not in self._read and span.source is module.source and span not in aside
         ]
 
 

@@ -12,6 +12,7 @@ from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.modules import Module
 from archdsl.elaborate.problems.names import AlreadyBound, IdleDefaults, UnknownLayer, UnknownName, UnreadName
 from archdsl.ops import INITIALIZERS, OPERATIONS, WORDS
+from archdsl.source import Span
 from archdsl.syntax import tree
 
 
@@ -69,6 +70,24 @@ def _idle(statements: tuple[Any, ...]) -> Iterator[Problem]:
             for placed in statement.calls:
                 if placed.name.name not in written:
                     yield IdleDefaults(placed.span, placed.name.name)
+
+
+def set_aside(module: Module) -> frozenset[Span]:
+    """The layers of a file whose results have names that begin with `_`: nothing needs to read them."""
+    found: set[Span] = set()
+    todo: list[Any] = [item for item in module.file.declarations if isinstance(item, tree.Block | tree.Arch)]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, tuple):
+            todo += item
+        elif isinstance(item, tree.Node):
+            todo += item.content()
+            if isinstance(item, tree.Chain) and item.targets:
+                last = item.links[-1]
+                named = all(target.name.name.startswith("_") for target in item.targets)
+                if named and isinstance(last, tree.Layer):
+                    found.add(last.placed.span)
+    return frozenset(found)
 
 
 def _unread_imports(module: Module) -> list[Problem]:

@@ -66,6 +66,8 @@ class Layers(Reading):
                 part.tail = node.path.rpartition(".")[2]
             named = place is not None and node.op.word not in LISTS
             self._made(part, values, body, (f"{level}.{place}" if level else place) if named else None)
+        if not self.graph.readers(index) and not self.results.intersection(values):
+            body.unread.add(id(part))
         listed = node.op.word in LISTS
         if listed:
             part.outputs = -len(values)

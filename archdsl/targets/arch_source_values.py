@@ -30,6 +30,7 @@ class Body:
     producers: dict[Value, tuple[Part, int]] = field(default_factory=dict)
     labelled: dict[Value, list[str]] = field(default_factory=dict)
     wanted: dict[int, set[int]] = field(default_factory=dict)
+    unread: set[int] = field(default_factory=set)  # parts whose results nothing in the whole net reads
     shared: dict[str, Part] = field(default_factory=dict)
     skip: bool = False
     training: bool = False
@@ -127,6 +128,8 @@ def name_values(parts: list[Part], body: Body, taken: set[str], outputs: list[An
     for each in parts:
         for part in each.parts():
             wanted = body.wanted.get(id(part))
+            if id(part) in body.unread:
+                part.names = (f"_{next(letters)}",)
             if not wanted:
                 continue
             count = abs(part.outputs)

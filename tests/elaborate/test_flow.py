@@ -244,3 +244,10 @@ def test_a_literal_takes_no_position() -> None:
 )
 def test_a_literal_that_is_none_is_told(text: str, code: str) -> None:
     assert codes("arch net() {\ninput 3x8x8\n" + text + "\n}") == [code]
+
+
+def test_a_layer_that_nothing_reads_may_say_so() -> None:
+    text = "arch net() {{\ninput 3x8x8\nconv(4, 1x1){}\nfrom in -> relu\n}}"
+    assert codes(text.format("")) == ["E0206"]
+    assert codes(text.format(" as spare")) == ["E0206", "E0205"]
+    assert levels(program(text.format(" as _spare"))) == ["0"]

@@ -54,6 +54,17 @@ arch siamese() {
     output logits=fc, joined
 }
 """,
+    "a layer that one use of a block does not read": """
+block Side(x) {
+    conv(4, 3x3) -> relu as s
+    from in -> relu
+    if x { from [here, s] -> add }
+}
+arch net() {
+    input 4x8x8
+    Side(true) -> Side(false)
+}
+""",
     "a shared operation inside a level": """
 arch net() {
     input 4x8x8

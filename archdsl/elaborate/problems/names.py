@@ -101,7 +101,7 @@ class UnreadLayer(Problem):
 
     def diagnostic(self) -> Diagnostic:
         message = f"nothing reads the result of {self.path}"
-        fix = "remove it, read it with `from`, or make it an `output`"
+        fix = "remove it, read it with `from`, make it an `output`, or name it `as _unread` if it must be there"
         return Diagnostic(self.code, message, self.span, "goes nowhere", help=fix)
 
 
