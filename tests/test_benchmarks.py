@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measure import Goal, compare
+from benchmarks.page import page
 from tests.support.command import ROOT
 
 
@@ -59,6 +60,12 @@ def test_a_run_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     assert "text to graph, 10,000 layers against 1,000" in done.stdout
     (line,) = json.loads(out.read_text())["results"]
     assert 0.3 < line["ratio"] < 5  # linear; a square law would be 10
+
+
+def test_the_page_is_that_of_the_committed_results() -> None:
+    """Else run `python -m benchmarks.page`."""
+    kept = json.loads((ROOT / "benchmarks/results.json").read_text("utf-8"))
+    assert (ROOT / "benchmarks/README.md").read_text("utf-8") == page(kept)
 
 
 def test_the_committed_results_have_every_line() -> None:
