@@ -10,8 +10,8 @@ HERE = Path(__file__).parent
 WORDS = """\
 # Benchmarks
 
-Speed as ratios to a peer, both measured in the same run, in turns: the median of the turns' ratios, with their quartiles.
-Lines called "noise" set the peer against itself. Seconds of one machine say little of another; the ratios say more.
+Speed as ratios to a peer, both measured in the same run, in turns: the median of the turns' ratios, with their
+quartiles. Lines called "noise" set the peer against itself. Seconds of one machine say little of another; ratios more.
 
 ```sh
 python -m benchmarks -o benchmarks/results.json     # all lines, ten minutes; --only NAME, --rounds N, --check
@@ -26,9 +26,10 @@ def page(found: dict[str, Any]) -> str:
     machine = found["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     low, high = machine["load"]
+    where = f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}"
     lines = [
         WORDS,
-        f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']},",
+        f"Measured on {where},",
         f"{versions}; load {low} at the start, {high} at the end.",
         "",
         "| what | ours | peer | ratio | quartiles | goal |",
