@@ -39,9 +39,8 @@ def page(found: dict[str, Any]) -> str:
         first, third = row["quartiles"]
         goal = f"{row['goal']}{'' if row['holds'] else ', missed'}" if row["goal"] else ""
         times = f"{row['ours_seconds']:.3g} s | {row['peer']}: {row['peer_seconds']:.3g} s"
-        lines.append(
-            f"| {row['name']} | {times} | {row['ratio']:.2f} {row['ratio_name']} | {first:.2f} to {third:.2f} | {goal} |"
-        )
+        ratio = f"{row['ratio']:.2f} {row['ratio_name']}"
+        lines.append(f"| {row['name']} | {times} | {ratio} | {first:.2f} to {third:.2f} | {goal} |")
     return "\n".join(lines) + "\n"
 
 
