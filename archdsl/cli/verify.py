@@ -12,6 +12,7 @@ import typer
 
 from archdsl.cli import console, inputs, options
 from archdsl.cli.outputs import may_write
+from archdsl.cli.places import check_where
 from archdsl.diagnostics import UsageError, quote
 from archdsl.files import STANDARD
 
@@ -130,11 +131,13 @@ def _proved(report: Report, graph: Graph, chosen: Sequence[Pass]) -> Result:
     """The graph after the passes, with the plan of its weights; the proof of each pass goes into the report."""
     from archdsl.compiler import proved, rewritten
 
+    result = rewritten(graph, chosen)
+    check_where(chosen, graph, result.graph)
     proofs = proved(graph, chosen)
     report.lines += [f"{name}: {proof.text()}" for name, proof in proofs]
     report.facts["passes"] = [{"pass": name, **_proof(proof)} for name, proof in proofs]
     report.ok = all(proof.holds for _, proof in proofs)
-    return rewritten(graph, chosen)
+    return result
 
 
 def _specs(one: Graph, two: Graph, chosen: Sequence[Pass], file: Path | None, save: Path | None, seed: int) -> Report:
@@ -170,7 +173,9 @@ def _checkpoint(graph: Graph, file: str, chosen: Sequence[Pass], save: Path | No
     from archdsl.weights import match, read
 
     report = Report()
-    graph = rewritten(graph, chosen).graph if chosen else graph
+    if chosen:
+        before, graph = graph, rewritten(graph, chosen).graph
+        check_where(chosen, before, graph)
     arrays = read(file)
     found = fit(graph, {key: array.shape for key, array in arrays.items()}, ordered=keeps_order(file, arrays))
     if isinstance(found, Misfit):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import takewhile
 
+from archdsl.analysis.places import sides_of_residual
 from archdsl.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.ops import Add, Concat, Conv, ConvTranspose, Split
@@ -41,6 +42,13 @@ def geometry(graph: Graph, match: Match[Conv]) -> tuple[object, ...]:
     op = match.op
     window = op.window(input_shape(graph, match))
     return (window.kernel, window.stride, window.dilation, window.sides, op.padding_mode, op.bias, op.reparam)
+
+
+def differences(graph: Graph, convs: Iterable[Match[Conv]]) -> list[str]:
+    """In what convolutions differ that have not all the same geometry: `windows`, say, or `biases`."""
+    names = ("windows", "windows", "windows", "windows", "padding modes", "biases", "weight norms")
+    columns = zip(*(geometry(graph, conv) for conv in convs), strict=True)
+    return list(dict.fromkeys(name for name, column in zip(names, columns, strict=True) if len(set(column)) > 1))
 
 
 def is_pointwise(graph: Graph, match: Match[Conv] | Match[ConvTranspose]) -> bool:
@@ -97,14 +105,7 @@ def pads_with_zeros(graph: Graph, match: Match[Conv]) -> bool:
 
 def residual_sides(graph: Graph, match: Match[object]) -> tuple[Value, Value] | None:
     """The body and the shortcut of the addition that ends a residual, or `None` for any other addition."""
-    inputs = match.node.inputs
-    if len(inputs) != 2 or graph.scopes[match.node.scope].kind not in ("residual", "branches"):
-        return None
-    first, second = inputs
-    if graph.scopes[match.node.scope].kind == "residual":
-        return first, second
-    marks = [graph.nodes[value.node].skip for value in inputs]
-    return None if marks[0] == marks[1] else ((second, first) if marks[0] else (first, second))
+    return sides_of_residual(graph, match.index)
 
 
 def is_map(shape: Shape) -> bool:

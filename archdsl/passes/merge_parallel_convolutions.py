@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import ClassVar
 
+from archdsl.graph import Graph
 from archdsl.ops import Conv, Split
 from archdsl.passes.arrays import Concat
-from archdsl.passes.common import geometry, is_shared, joint_path, joint_scope
+from archdsl.passes.common import differences, geometry, is_shared, joint_path, joint_scope
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import Keep, Match, Pass, Promise
 
@@ -31,7 +33,7 @@ class MergeParallelConvolutions(Pass):
                 groups.setdefault(key, []).append(conv)
         merged = [group for group in groups.values() if len(group) > 1]
         if not merged:
-            return Keep("these convolutions of one input differ in their windows, or share their weights")
+            return Keep(_apart(edit.graph, convs))
         plain = [group for group in merged if all(conv.op.groups == 1 for conv in group)]
         if not plain:
             return Keep("grouped convolutions of one input do not stand side by side in one grouped convolution")
@@ -58,3 +60,23 @@ class MergeParallelConvolutions(Pass):
         for tensor in first.op.tensors(edit.graph.shape(first.node.inputs[0])):
             joined = Concat(tuple(edit.take(index, tensor.name) for index in indices), 0)
             edit.weight(path, **{tensor.name: joined})
+
+
+def _apart(graph: Graph, convs: tuple[Match[Conv], ...]) -> str:
+    """Why no two of these convolutions become one, of the two that have the most in common."""
+    own = [conv for conv in convs if not is_shared(graph, conv)]
+    if len(own) < 2:
+        return "these convolutions of one input share their weights with other places"
+    pairs = (_differences(graph, *pair) for pair in combinations(own, 2))
+    found = min(pairs, key=lambda names: (len(names), "windows" in names))
+    return f"these convolutions of one input differ in their {' and '.join(found)}"
+
+
+def _differences(graph: Graph, one: Match[Conv], two: Match[Conv]) -> list[str]:
+    found = differences(graph, (one, two))
+    facts = {
+        "groups": (one.op.groups == 1, two.op.groups == 1),
+        "use, which is for training only": (one.node.training, two.node.training),
+        "sides of a residual": (one.node.skip, two.node.skip),
+    }
+    return found + [name for name, (first, second) in facts.items() if first != second]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archdsl.analysis.places import clipping_end, sides_of_residual
+from archdsl.analysis.places import clipping_end
 from archdsl.ir.program import Value
 from archdsl.ops import Add, Elementwise
-from archdsl.passes.common import is_shared, only_reader
+from archdsl.passes.common import is_shared, only_reader, residual_sides
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -27,7 +27,7 @@ class SignedResidual(Pass):
         """Takes the ReLU out of the body; all weights stay."""
         graph = edit.graph
         end = clipping_end(graph, add.index)
-        sides = sides_of_residual(graph, add.index)
+        sides = residual_sides(graph, add)
         if end is None or sides is None or end in edit.touched:
             return NOT_A_SITE
         relu = graph.nodes[end]

@@ -8,7 +8,16 @@ from typing import ClassVar
 from archdsl.ir.program import Value
 from archdsl.ops import Add, Conv, Split
 from archdsl.passes.arrays import Concat, Plus
-from archdsl.passes.common import cuts_first_axis, geometry, is_output, is_shared, joint_path, joint_scope, only_reader
+from archdsl.passes.common import (
+    cuts_first_axis,
+    differences,
+    geometry,
+    is_output,
+    is_shared,
+    joint_path,
+    joint_scope,
+    only_reader,
+)
 from archdsl.passes.edit import Edit, Source
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -78,7 +87,7 @@ class SumOfConvolutions(Pass):
         if any(conv.op.groups != 1 for conv in convs):
             return "a grouped convolution does not see the whole piece"
         if len({geometry(graph, conv) for conv in convs}) > 1:
-            return "the convolutions have different windows"
+            return f"the convolutions differ in their {' and '.join(differences(graph, convs))}"
         if first.op.reparam is not None:
             return "a weight norm over each piece is not one over the whole"
         if first.op.bias and not self.biases:

@@ -419,6 +419,11 @@ def test_a_spec_that_archdsl_rewrote_says_how_and_is_rewritten_again(specs: Path
 def test_a_part_that_the_net_does_not_have_is_a_usage_error(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["rewrite", "few.arch", "--pass", "fold-batchnorm,where=stm"]) == 2
     assert "did you mean `stem`?" in capsys.readouterr().err
+    assert run(["verify", "few.arch", "few.arch", "--pass", "fold-batchnorm,where=layer9"]) == 2
+    assert "no path, block or role of the net has the name `layer9`" in capsys.readouterr().err
+    Path("few.safetensors").write_bytes(b"")
+    assert run(["verify", "few.arch", "few.safetensors", "--pass", "fold-batchnorm,where=layer9"]) == 2
+    assert "no path, block or role of the net has the name `layer9`" in capsys.readouterr().err
     assert run(["build", "few.arch", "-o", "few.onnx", "--pass", "fold-batchnorm,where=layer9"]) == 2
     assert not Path("few.onnx").exists()
     assert run(["rewrite", "few.arch", "--pass", "fold-batchnorm,where=stem,where=layer1"]) == 2

@@ -59,6 +59,12 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
      "affine([2, 3], [1, 0]) -> conv(4, 3x3, padding=0, bias=false)", "conv(4, 3x3, padding=0)"),
     ("fold-affine", "2x6x6", "affine([2, 3], [0, 0]) -> conv(4, 3x3, bias=false)", "conv(4, 3x3, bias=false)"),
     ("fold-affine", "2x6x6", "scale(3) -> conv(4, 3x3, padding_mode=reflect)", "conv(4, 3x3, padding_mode=reflect)"),
+    ("fold-affine", "2x6x6",
+     "affine([2, 3], [1, 0]) -> flatten -> linear(4, bias=false)", "flatten -> linear(4)"),
+    ("fold-affine", "2x6x6",
+     "affine([2, 3], [0, 0]) -> conv_transpose(4, 2x2, stride=2, groups=2, bias=false)\n"
+     "affine([2, 3, 1, 1], [0, 0, 1, 1]) -> conv_transpose(4, 1x1, bias=false)",
+     "conv_transpose(4, 2x2, stride=2, groups=2, bias=false) -> conv_transpose(4, 1x1)"),
     ("drop-dropout", "4x6x6", "dropout(0.5) -> relu -> dropout_channels(0.2)", "relu"),
     ("merge-linear", "4x6x6",
      "conv(3, 1x1, bias=false, stride=2) -> conv(2, 1x1, stride=2)", "conv(2, 1x1, stride=4)"),

@@ -209,6 +209,18 @@ class Garden:
                 return op
         return ops.Conv(**({"out": 2, "kernel": 1} | fixed))
 
+    def transposed(self, x: Shape, **fixed: Any) -> ops.ConvTranspose:
+        """A transposed convolution that this value takes."""
+        groups = self.random.choice([n for n in (1, 2, 3) if x.sizes[0] % n == 0])
+        values: dict[str, Any] = {
+            "out": groups * self.random.randint(1, 3),
+            "kernel": self.per_axis(x.rank - 1, 1, 3),
+            "stride": self.per_axis(x.rank - 1, 1, 2),
+            "groups": groups,
+            "bias": self.chance(0.5),
+        }
+        return ops.ConvTranspose(**(values | fixed))
+
     def made(self, kind: type[Op], values: Mapping[str, Any], *shapes: Shape) -> Any:
         """The operation, if its arguments agree and these shapes fit it."""
         try:

@@ -191,15 +191,7 @@ def norm_behind_linear(g: Garden, x: Value) -> Value:
         return g.chain(x, ops.Linear(out=4, bias=g.chance(0.5)), norm)
     if kind == "conv":
         return g.chain(x, g.conv(shape, reparam=None), norm)
-    groups = g.random.choice([n for n in (1, 2, 3) if shape.sizes[0] % n == 0])
-    values = {
-        "out": groups * g.random.randint(1, 3),
-        "kernel": g.per_axis(shape.rank - 1, 1, 3),
-        "stride": g.per_axis(shape.rank - 1, 1, 2),
-        "groups": groups,
-        "bias": g.chance(0.5),
-    }
-    return g.chain(x, g.made(ops.ConvTranspose, values, shape), norm)
+    return g.chain(x, g.transposed(shape), norm)
 
 
 def norm_before_linear(g: Garden, x: Value) -> Value:
@@ -233,6 +225,11 @@ def scaled(g: Garden, x: Value) -> Value:
     shape = g.shape(y)
     if shape.rank < 2:
         return g.add(ops.Linear(out=3, bias=g.chance(0.5)), y)
+    if g.chance(0.2):
+        g.output(g.chain(y, ops.Flatten(), ops.Linear(out=3, bias=g.chance(0.5))))
+        return x
+    if g.chance(0.3):
+        return g.add(g.transposed(shape, **({} if flat else {"kernel": 1, "stride": 1})), y)
     mode = {} if flat else {"padding": "valid", "padding_mode": g.random.choice(("zeros", "reflect"))}
     if not flat and g.chance(0.3):  # padding that repeats the input repeats what was shifted
         mode = {"padding": "same", "padding_mode": "replicate", "kernel": 3}
