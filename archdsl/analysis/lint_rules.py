@@ -114,32 +114,56 @@ def _linear_pair(graph: Graph, index: int, node: Node) -> Iterator[Finding]:
     if not isinstance(node.op, Conv | Linear):
         return
     place = node.inputs[0].node
+    flat = isinstance(node.op, Linear) and isinstance(graph.nodes[place].op, Flatten)
+    if flat and _reader(graph, place) != index:
+        return
+    reader, place = (place, graph.nodes[place].inputs[0].node) if flat else (index, place)
     before = graph.nodes[place]
-    if type(before.op) is not type(node.op) or _reader(graph, place) != index or _shared(graph, before, node):
+    if not isinstance(before.op, Conv if flat else type(node.op)) or _reader(graph, place) != reader:
+        return
+    if _shared(graph, before, node) or not _as_one(graph, before, node):
         return
     assert isinstance(before.op, Conv | Linear)
-    apart = node.op.macs((graph.shape(node.inputs[0]),), node.outputs)
     mend: str | None = "merge-linear"
-    if isinstance(node.op, Conv) and isinstance(before.op, Conv):
-        if node.op.groups > 1 or before.op.groups > 1 or not _pointwise(graph, before):
-            return
-        first, second = _window(graph, before), _window(graph, node)
-        around = _pads(second) or set(second.kernel) != {1}
-        if _pads(first) or (_strided(graph, before) and around) or before.op.reparam or node.op.reparam:
-            return
-        if before.op.bias and _pads(second):
-            mend = None
     message = f"{before.path} and {node.path} are linear, with nothing between them: one layer does the same"
-    if mend is None:
+    zeros = isinstance(node.op, Conv) and node.op.padding_mode == "zeros" and _pads(_window(graph, node))
+    if before.op.bias and zeros and not _places_alone(graph, node):
+        mend = None
         message += f", once {before.path} has no bias (which the padding of {node.path} does not see)"
     reads = graph.shape(before.inputs[0])
-    inputs = reads.sizes[0] if isinstance(before.op, Conv) else reads.sizes[-1]
-    middle = graph.shape(node.inputs[0])
-    width = middle.sizes[0] if isinstance(node.op, Conv) else middle.sizes[-1]
-    both = before.op.macs((reads,), before.outputs) + apart
-    if apart * inputs > both * width:
+    apart = before.op.macs((reads,), before.outputs) + node.op.macs((graph.shape(node.inputs[0]),), node.outputs)
+    if _macs_as_one(graph, before, node) > apart:
+        middle = before.outputs[0]
+        width = middle.sizes[0] if isinstance(before.op, Conv) else middle.sizes[-1]
         message += f"; if the {width} channels between them are a factorisation that is meant to be cheap, leave it"
     yield Finding(node, message, "by linearity; Ding et al. 2021, arXiv:2103.13425", mend)
+
+
+def _places_alone(graph: Graph, node: Node) -> bool:
+    """True for a 1x1 convolution without padding."""
+    return _pointwise(graph, node) and not _pads(_window(graph, node))
+
+
+def _as_one(graph: Graph, before: Node, node: Node) -> bool:
+    """True if one layer has the window of the two, biases aside."""
+    convs = [each for each in (before, node) if isinstance(each.op, Conv)]
+    if any(isinstance(each.op, Conv) and (each.op.groups > 1 or each.op.reparam) for each in convs):
+        return False
+    if isinstance(node.op, Linear):
+        return not (isinstance(before.op, Conv) and before.op.padding_mode != "zeros" and _pads(_window(graph, before)))
+    if _places_alone(graph, node):
+        return True
+    return _places_alone(graph, before) and not (_strided(graph, before) and _pads(_window(graph, node)))
+
+
+def _macs_as_one(graph: Graph, before: Node, node: Node) -> int:
+    """What one layer in the place of two would compute."""
+    reads = graph.shape(before.inputs[0])
+    if isinstance(node.op, Linear):
+        inputs = reads.elements if isinstance(before.op, Conv) else reads.sizes[-1]
+        return node.outputs[0].elements * inputs
+    places = max(prod(_window(graph, each).kernel) for each in (before, node))
+    return node.outputs[0].elements * reads.sizes[0] * places
 
 
 def _bias_before_norm(graph: Graph, index: int, node: Node) -> Iterator[Finding]:

@@ -2,90 +2,155 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from math import prod
+from typing import Any, ClassVar
 
-from archdsl.ops import Conv, Linear
+from archdsl.graph import Graph
+from archdsl.ops import Conv, Flatten, Linear
+from archdsl.ops.window import Window
 from archdsl.passes.arrays import Expr, MatMul, Permute, Plus, Reshape, Total
-from archdsl.passes.common import input_shape, is_pointwise, is_shared, only_reader
+from archdsl.passes.common import input_shape, is_pointwise, is_shared, only_reader, pads_with_zeros
 from archdsl.passes.edit import Edit
-from archdsl.passes.rule import Keep, Match, Pass, Promise
+from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
+from archdsl.passes.unrolled import unrolled
+
+Map = Match[Conv | Linear]
 
 
 @dataclass(frozen=True)
 class MergeLinear(Pass):
-    """A linear layer or 1x1 convolution and the linear map behind it become one."""
+    """Two linear maps without an activation between them become one.
+
+    Two linear layers, two convolutions of which one is a 1x1, or a convolution, a `flatten` and a linear layer.
+    """
 
     promise: ClassVar[Promise] = "exact-eval"
-    law: ClassVar[str] = "B (A x + a) + b = (B A) x + (B a + b)"
+    law: ClassVar[str] = "B (A x + a) + b = (B A) x + (B a + b), where B sees no padding or a is 0"
     source: ClassVar[str] = "by linearity; Ding et al. 2021, arXiv:2103.13425, transform III"
 
-    def rewrite(self, edit: Edit, first: Match[Conv | Linear], second: Match[Conv | Linear]) -> Keep | None:
+    def rewrite(self, edit: Edit, first: Match[Conv | Linear | Flatten], second: Match[Conv | Linear]) -> Keep | None:
         """Multiplies the weights; the path of the second layer stays."""
-        reason = self._reason(edit, first, second)
+        graph, place = edit.graph, first.index
+        if isinstance(first.op, Flatten):
+            place = first.node.inputs[0].node
+        node = graph.nodes[place]
+        flat = place != first.index
+        if not isinstance(node.op, Conv if flat else Conv | Linear) or place in edit.touched:
+            return NOT_A_SITE
+        assert isinstance(node.op, Conv | Linear)
+        before = Match(place, node, node.op)
+        reason = _reason(graph, before, first, second)
         if reason is not None:
             return Keep(reason)
-        weight, bias = self._product(edit, first, second)
-        has_bias = bias is not None
-        op = second.op.model_copy(update={"bias": has_bias})
-        if isinstance(first.op, Conv) and isinstance(second.op, Conv):
-            op = op.model_copy(update={"stride": self._strides(edit, first, second)})
-        path = second.node.path
-        merged = edit.add(op, first.node.inputs, at=second.index, path=path)[0]
-        edit.redirect(second.value, merged)
-        edit.remove(first.index, second.index)
-        edit.weight(path, weight=weight, **({"bias": bias} if bias is not None else {}))
+        edit.redirect(before.value, node.inputs[0])
+        edit.remove(place)
+        edit.change(second.index, _joint(graph, before, second))
+        edit.weight(second.node.path, weight=_product(edit, before, second))
+        bias = _bias(edit, before, second)
+        if bias is not None:
+            edit.weight(second.node.path, bias=bias)
         return None
 
-    @staticmethod
-    def _strides(edit: Edit, first: Match[Conv | Linear], second: Match[Conv | Linear]) -> tuple[int, ...]:
-        assert isinstance(first.op, Conv)
-        assert isinstance(second.op, Conv)
-        outer = second.op.window(input_shape(edit.graph, second)).stride
-        inner = first.op.window(input_shape(edit.graph, first)).stride
-        return tuple(a * b for a, b in zip(inner, outer, strict=True))
 
-    @staticmethod
-    def _reason(edit: Edit, first: Match[Conv | Linear], second: Match[Conv | Linear]) -> str | None:
-        graph = edit.graph
-        if type(first.op) is not type(second.op):
-            return "a convolution and a linear layer act on different axes"
-        if only_reader(graph, first.index) is None:
-            return f"what {first.node.path} makes is read elsewhere too"
-        if is_shared(graph, first) or is_shared(graph, second):
-            return "the weights are shared"
-        if not isinstance(first.op, Conv) or not isinstance(second.op, Conv):
-            return None
-        if first.op.groups != 1 or second.op.groups != 1 or first.op.reparam or second.op.reparam:
-            return "a grouped or weight-normalised convolution is no single matrix"
-        if not is_pointwise(graph, Match(first.index, first.node, first.op)):
-            return "the first convolution is no 1x1"
-        window = second.op.window(input_shape(graph, second))
-        strided = any(s != 1 for s in first.op.window(input_shape(graph, first)).stride)
-        if strided and (any(size != 1 for size in window.kernel) or any(side != (0, 0) for side in window.sides)):
-            return "the first convolution has a stride, and the second looks around"
-        if first.op.bias and any(side != (0, 0) for side in window.sides):
-            return "the second convolution pads, and the bias of the first is not in its padding"
+def _conv(match: Map) -> Match[Conv] | None:
+    return Match(match.index, match.node, match.op) if isinstance(match.op, Conv) else None
+
+
+def _reason(graph: Graph, before: Map, between: Match[object], second: Map) -> str | None:
+    """Why the two are not one, or `None`; `between` is what the second reads: a `flatten`, or the first itself."""
+    flat = between.index != before.index
+    if type(before.op) is not type(second.op) and not flat:
+        return "a convolution and a linear layer act on different axes"
+    for match in (before, between):
+        if only_reader(graph, match.index) is None:
+            return f"what {match.node.path} makes is read elsewhere too"
+    if is_shared(graph, before) or is_shared(graph, second):
+        return "the weights are shared"
+    one, two = _conv(before), _conv(second)
+    if any(conv is not None and (conv.op.groups != 1 or conv.op.reparam) for conv in (one, two)):
+        return "a grouped or weight-normalised convolution is no single matrix"
+    if one is None:
         return None
+    if two is None:
+        repeats = _pads(graph, one) and not pads_with_zeros(graph, one)
+        return "the padding of the convolution is no zeros, but read again from its input" if repeats else None
+    return _around(graph, one, two)
 
-    @staticmethod
-    def _product(edit: Edit, first: Match[Conv | Linear], second: Match[Conv | Linear]) -> tuple[Expr, Expr | None]:
-        inner, outer = edit.take(first.index, "weight"), edit.take(second.index, "weight")
-        middle = inner.sizes[0]
-        matrix = Reshape(inner, (middle, inner.sizes[1]))
-        if isinstance(second.op, Linear):
-            weight: Expr = MatMul(outer, matrix)
-        else:
-            # o i ... -> o ... i, times i c, -> o c ...
-            rank = len(outer.sizes)
-            last = Permute(outer, (0, *range(2, rank), 1))
-            weight = Permute(MatMul(last, matrix), (0, rank - 1, *range(1, rank - 1)))
-        bias: Expr | None = edit.take(second.index, "bias") if second.op.bias else None
-        if first.op.bias:
-            column = Reshape(edit.take(first.index, "bias"), (middle, 1))
-            summed: Expr = outer
-            if len(outer.sizes) > 2:
-                summed = Total(outer, tuple(range(2, len(outer.sizes))))
-            carried: Expr = Reshape(MatMul(summed, column), (outer.sizes[0],))
-            bias = carried if bias is None else Plus((carried, bias))
-        return weight, bias
+
+def _around(graph: Graph, first: Match[Conv], second: Match[Conv]) -> str | None:
+    """Why the windows of two convolutions are not that of one, or `None`."""
+    if is_pointwise(graph, second):
+        return None
+    if not is_pointwise(graph, first):
+        return "neither convolution is a 1x1 without padding"
+    if _pads(graph, second) and any(step != 1 for step in _window(graph, first).stride):
+        return "the first convolution has a stride, and the second pads"
+    if first.op.bias and pads_with_zeros(graph, second):
+        return "the second convolution pads, and the bias of the first is not in its padding"
+    return None
+
+
+def _window(graph: Graph, conv: Match[Conv]) -> Window:
+    return conv.op.window(input_shape(graph, conv))
+
+
+def _pads(graph: Graph, conv: Match[Conv]) -> bool:
+    return any(side != (0, 0) for side in _window(graph, conv).sides)
+
+
+def _joint(graph: Graph, first: Map, second: Map) -> Conv | Linear:
+    """The operation of the two: the window of the one that is no 1x1, and both strides."""
+    update: dict[str, Any] = {"bias": first.op.bias or second.op.bias}
+    one, two = _conv(first), _conv(second)
+    if one is None or two is None:
+        return second.op.model_copy(update=update)
+    inner, outer = _window(graph, one), _window(graph, two)
+    update["stride"] = _size(a * b for a, b in zip(inner.stride, outer.stride, strict=True))
+    if not is_pointwise(graph, one):
+        update |= {name: getattr(one.op, name) for name in ("kernel", "dilation", "padding", "padding_mode")}
+        if one.op.padding == "same_tf":  # which depends on the stride
+            update["padding"] = inner.sides
+    elif any(step != 1 for step in inner.stride) and any(size != 1 for size in outer.kernel):
+        update["dilation"] = _size(a * b for a, b in zip(inner.stride, outer.dilation, strict=True))
+        update["padding"] = 0
+    return two.op.model_copy(update=update)
+
+
+def _size(numbers: Iterable[int]) -> int | tuple[int, ...]:
+    """Numbers for each axis as one, if they are equal."""
+    found = tuple(numbers)
+    return found[0] if len(set(found)) == 1 else found
+
+
+def _product(edit: Edit, first: Map, second: Map) -> Expr:
+    """The weight of the two in one."""
+    inner, outer = edit.take(first.index, "weight"), edit.take(second.index, "weight")
+    one, two = _conv(first), _conv(second)
+    if one is not None and two is None:
+        reads, makes = input_shape(edit.graph, first).spatial, first.node.outputs[0].spatial
+        return unrolled(outer, inner, _window(edit.graph, one), reads, makes)
+    matrix = Reshape(inner, (inner.sizes[0], prod(inner.sizes[1:])))
+    if one is None or not is_pointwise(edit.graph, one):
+        left = Reshape(outer, outer.sizes[:2])
+        return Reshape(MatMul(left, matrix), (outer.sizes[0], *inner.sizes[1:]))
+    # o i ... -> o ... i, times i c, -> o c ...
+    rank = len(outer.sizes)
+    last = Permute(outer, (0, *range(2, rank), 1))
+    return Permute(MatMul(last, matrix), (0, rank - 1, *range(1, rank - 1)))
+
+
+def _bias(edit: Edit, first: Map, second: Map) -> Expr | None:
+    """The bias of the two in one, or `None` if neither has one."""
+    own: Expr | None = edit.take(second.index, "bias") if second.op.bias else None
+    if not first.op.bias:
+        return own
+    outer, given = edit.take(second.index, "weight"), edit.take(first.index, "bias")
+    out, middle = outer.sizes[0], given.sizes[0]
+    summed: Expr = outer
+    if outer.sizes != (out, middle):
+        # What is behind the middle: the places of a kernel, or of a flattened map.
+        summed = Total(Reshape(outer, (out, middle, prod(outer.sizes[1:]) // middle)), (2,))
+    carried: Expr = Reshape(MatMul(summed, Reshape(given, (middle, 1))), (out,))
+    return carried if own is None else Plus((carried, own))

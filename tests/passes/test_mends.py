@@ -20,6 +20,7 @@ MENDS = {
     "early-downsampling": "late-downsampling",
     "signed-residual": "relu-ends-body",
     "linear-bottleneck": "narrow-activation",
+    "merge-linear": "linear-pair",
 }
 
 

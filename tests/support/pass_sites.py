@@ -300,14 +300,23 @@ def two_linear(g: Garden, x: Value) -> Value:
             return y
         g.output(y)
         return x
+    fixed: dict[str, Any] = {"groups": 1, "reparam": None}
+    kind = g.random.choice(("first", "second", "flatten"))
+    if kind != "first":  # any convolution, then a 1x1 or, behind a flatten, a linear layer
+        zeros = {"padding_mode": "zeros"} if kind == "flatten" else {}
+        y = g.add(g.conv(g.shape(x), **fixed, **zeros), x)
+        if kind == "second":
+            stride = g.random.choice((1, 2))
+            return g.add(ops.Conv(out=g.random.randint(1, 4), kernel=1, stride=stride, bias=g.chance(0.5)), y)
+        g.output(g.chain(y, ops.Flatten(), ops.Linear(out=g.random.randint(1, 4), bias=g.chance(0.5))))
+        return x
     bias = g.chance(0.5)
     stride = g.random.choice((1, 1, 2))
     x = g.add(ops.Conv(out=g.random.randint(1, 5), kernel=1, stride=stride, bias=bias), x)
-    fixed: dict[str, Any] = {"groups": 1, "reparam": None}
-    if bias or stride > 1:
+    if stride > 1 or (bias and g.chance(0.7)):
         fixed["padding"] = "valid"
-    if stride > 1:
-        fixed["kernel"] = 1
+    elif bias:
+        fixed |= {"padding": "same", "padding_mode": "replicate", "kernel": 3}
     return g.add(g.conv(g.shape(x), **fixed), x)
 
 
