@@ -26,12 +26,12 @@ RESOLUTION: dict[str, Any] = {"resolution": 128}
 PADDED: dict[str, Any] = {"size": 96}
 NARROW: dict[str, Any] = {"width": 0.35}
 SIZES = {
-    **{family: RESOLUTION for family in ("efficientnet", "mobilenet1", "mobilenet2", "mobilenet3", "regnet")},
+    **dict.fromkeys(("efficientnet", "mobilenet1", "mobilenet2", "mobilenet3", "regnet"), RESOLUTION),
     "unets": PADDED,
     "temporal": {"length": 100},
 }
 WIDTHS: dict[str, dict[str, Any]] = {
-    **{family: NARROW for family in ("mobilenet1", "mobilenet2", "mobilenet3", "mnasnet")},
+    **dict.fromkeys(("mobilenet1", "mobilenet2", "mobilenet3", "mnasnet"), NARROW),
     "unets": {"width": 8},
     "densenet": {"growth": 12, "width": 24},
     "shufflenet": {"widths": [24, 48, 96]},
