@@ -89,7 +89,10 @@ def _strided_pointwise(graph: Graph, index: int, node: Node) -> Iterator[Finding
         return
     read = prod(_window(graph, node).stride)
     where = "of the shortcut " if node.skip else ""
-    mend = "resnet-d" if node.skip else "resnet-b" if _before_wide(graph, index) else None
+    mend: str | None = "resnet-b" if _before_wide(graph, index) else None
+    if node.skip:
+        assert isinstance(node.op, Conv)
+        mend = None if node.op.groups > 1 or _pads(_window(graph, node)) else "resnet-d"
     if _shared(graph, node):
         mend = None
     message = f"this 1x1 convolution {where}has a stride: it reads one of {read} places of its input"
@@ -97,8 +100,9 @@ def _strided_pointwise(graph: Graph, index: int, node: Node) -> Iterator[Finding
 
 
 def _before_wide(graph: Graph, index: int) -> bool:
-    """True if a norm, an activation and an unstrided larger convolution follow, which could take the stride."""
-    following: list[Node] = []
+    """True if a norm, an activation and an unstrided larger convolution follow, which could take the stride, and would
+    make a map of the same size with it."""
+    first, following = index, list[Node]()
     for _ in range(3):
         reader = _reader(graph, index)
         if reader is None:
@@ -106,8 +110,13 @@ def _before_wide(graph: Graph, index: int) -> bool:
         following.append(graph.nodes[reader])
         index = reader
     norm, act, wide = following
-    larger = isinstance(wide.op, Conv) and not _pointwise(graph, wide) and not _strided(graph, wide)
-    return isinstance(norm.op, BatchNorm) and _activates(act) and larger
+    if not isinstance(wide.op, Conv) or _pointwise(graph, wide) or _strided(graph, wide) or _shared(graph, wide):
+        return False
+    narrow = graph.nodes[first]
+    assert isinstance(narrow.op, Conv)
+    whole = narrow.op.model_copy(update={"stride": 1}).output(graph.shape(narrow.inputs[0]))
+    strided = wide.op.model_copy(update={"stride": narrow.op.stride})
+    return isinstance(norm.op, BatchNorm) and _activates(act) and strided.output(whole) == wide.outputs[0]
 
 
 def _linear_pair(graph: Graph, index: int, node: Node) -> Iterator[Finding]:

@@ -12,6 +12,8 @@ from archdsl.passes import driver
 from archdsl.passes.registry import parse
 from archdsl.prove.prover import prove
 from archdsl.source import Source
+from tests.passes.test_kept import CASES
+from tests.passes.test_kept import net as kept
 from tests.support.pass_sites import EXACT_EVAL, REDESIGN, net
 
 torch.set_num_threads(1)
@@ -37,6 +39,11 @@ def test_the_pass_finds_a_site_where_lint_names_it_and_no_advice_is_left(word: s
         assert bool(named) == bool(result.rewritten), seed
         assert not [advice for advice in lint(result.graph) if advice.mend == word]
     assert seen > 30
+
+
+@pytest.mark.parametrize("word,reason,size,body", CASES, ids=[f"{word}-{n}" for n, (word, *_) in enumerate(CASES)])
+def test_lint_names_no_pass_where_the_pass_keeps_all(word: str, reason: str, size: str, body: str) -> None:
+    assert word not in [advice.mend for advice in lint(kept(size, body))], reason
 
 
 EARLY = """
