@@ -20,7 +20,7 @@ CITED = re.compile(r"([A-Z]\w+(?: et al\.| & \w+)?),? (\d{4}), arXiv:(\d{2})(\d{
 ROLES = {"stem", "stage", "head", "aux"}
 MODULE = "inception_naive"  # not a net: a module without classes
 WITHOUT_STEM = {"vgg", "unets", "temporal"}  # their first stage reads the input itself
-SIDED = {"googlenet", "googlenet_paper", "inception_v3"}
+SIDED = ("googlenet", "googlenet_paper", "inception_v3")
 
 RESOLUTION: dict[str, Any] = {"resolution": 128}
 PADDED: dict[str, Any] = {"size": 96}
@@ -111,3 +111,19 @@ def test_nets_with_a_width_take_another(name: str) -> None:
     ours, other = archdsl.compile(name), archdsl.compile(name, **WIDTHS[FAMILY[name]])
     assert other.params != ours.params
     assert main_sizes(other) == main_sizes(ours)
+
+
+@pytest.mark.parametrize("size, odd", [(500, "55x55"), (570, "279x279")])
+def test_an_unpadded_unet_refuses_a_picture_whose_pools_would_lose_a_row(size: int, odd: str) -> None:
+    """Ronneberger et al. 2015, section 3: every map that is pooled has an even size."""
+    with pytest.raises(archdsl.CompileError, match=f"a map of {odd} cannot be halved"):
+        archdsl.compile("unet", size=size)
+
+
+@pytest.mark.parametrize("name", SIDED)
+def test_side_heads_can_be_left_out(name: str) -> None:
+    """The same net in inference, with fewer parameters."""
+    ours, other = archdsl.compile(name), archdsl.compile(name, aux_logits=False)
+    assert roles(ours) - roles(other) == {"aux"}
+    assert other.macs == ours.macs
+    assert other.params < ours.params
