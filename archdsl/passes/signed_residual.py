@@ -42,7 +42,8 @@ class SignedResidual(Pass):
         follows = only_reader(graph, add.index)
         if self.behind and not (follows is not None and isinstance(graph.nodes[follows].op, Elementwise)):
             scope = graph.scopes[add.node.scope].parent or 0
-            path = edit.child(scope, relu.op.word)
+            same = relu.path.rpartition(".")[0] == graph.scopes[scope].path
+            path = relu.path if same else edit.child(scope, relu.op.word)
             moved = edit.add(relu.op, (add.value,), at=add.index, path=path, scope=scope)
             edit.insert_after(add.value, moved[0])
         return None

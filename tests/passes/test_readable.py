@@ -136,6 +136,35 @@ def test_a_block_that_a_pass_rewrote_everywhere_is_one_block(name: str, word: st
     assert f"block {block}2(" not in text
 
 
+CLIPPED = """
+block Clipped(width) {
+    residual {
+        conv1: conv(width, 3x3, bias=false) -> bn1: batchnorm -> relu
+        conv2: conv(width, 3x3, bias=false) -> bn2: batchnorm -> relu
+    }
+}
+
+arch net() {
+    input 8x16x16
+    stage layer1 {
+        repeat 3 { Clipped(8) }
+    }
+    transition: conv(16, 1x1)
+    pool: avgpool(2x2)
+    head { norm: layernorm(axis="c") -> gap -> flatten -> fc: linear(4) }
+}
+"""
+
+
+def test_passes_that_mend_advice_leave_blocks_and_names_as_they_were() -> None:
+    graph = compile(Source(CLIPPED, "net.arch"), arch="net")
+    steps = [parse(word) for word in ("signed-residual,behind=true", "early-downsampling")]
+    text, _ = again(driver.pipeline(graph, steps).graph)
+    assert "        conv2: conv(8, 3x3) -> bn2: batchnorm\n    }\n    relu\n}" in text
+    assert "repeat 3 { Clipped }" in text
+    assert "    pool: avgpool(2x2)\n    transition: conv(16, 1x1, bias=true)\n" in text
+
+
 def test_the_pieces_of_a_split_are_read_in_a_loop() -> None:
     graph = rewritten("resnext50_concat", "merge-parallel-convolutions")
     assert graph is not None
