@@ -168,6 +168,10 @@ class _Flattening:
             yield tree.Param(
                 HERE, _label(name), tree.Placed(HERE, tree.Ident(HERE, node.op.init.word), arguments, True)
             )
+            if index in self.variables:  # elsewhere another path has this one's name
+                self.current = ()
+                target = tree.Target(HERE, tree.Ident(HERE, self.variables[index]))
+                yield tree.Chain(HERE, (tree.From(HERE, tree.Text(HERE, (name,))),), (target,))
             return
         flow = self._link_from(node, level)
         arguments = tuple(_arguments(node.op))

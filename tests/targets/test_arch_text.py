@@ -35,6 +35,19 @@ arch net() {
     output logits=fc, side
 }
 """.replace("stochastic_depthless: scale(0.0058823529411764705)", "scaled: scale(1 / 170)"),
+    "a learned tensor whose path means another one from where it is read": """
+arch net() {
+    input 4x8x8
+    a {
+        a { param scale: ones([4, 1, 1])
+            from [in, scale] -> mul }
+        param scale: constant(0.5, [4, 1, 1])
+        from scale -> sigmoid as s
+        from [in, s] -> mul
+    }
+    from ["a.a.mul", "a.mul"] -> add
+}
+""",
     "positions that hide one another": """
 arch net() {
     input 4x8x8
