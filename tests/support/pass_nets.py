@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -319,3 +319,6 @@ class Garden:
             x = self.chain(x, ops.GlobalAvgPool(), ops.Flatten(), ops.Linear(out=3))
         self.outputs.insert(self.random.randint(0, len(self.outputs)), Output("result", x))
         return Graph(self.b.program(tuple(self.outputs)))
+
+
+Site = Callable[[Garden, Value], Value]
