@@ -48,7 +48,7 @@ def run(
     outputs = _outputs(flows, env, elaborator, declaration)
     facts = {
         "parameters": plain_arguments(env),
-        "doc": arch.declaration.doc or declaration.doc or arch.module.file.doc,
+        "doc": arch.declaration.doc or arch.module.file.doc or declaration.doc,
         "digest": arch.module.digest(),
         "source": PurePath(arch.module.source.name).name,  # where it lies leaves no trace
     }

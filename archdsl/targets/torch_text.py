@@ -148,8 +148,7 @@ def _string(value: str) -> str:
 def docstring(text: str, indent: int) -> list[str]:
     """Lines of a docstring with any text: it cannot end early, hide or escape anything."""
     safe = "".join(character if _plain(character) else _escaped(character) for character in text)
-    words = [line.split() for line in safe.splitlines()]
-    lines = [wrapped for line in words for wrapped in _wrapped(line, WIDTH - indent - 6)]
+    lines = [wrapped for words in _paragraphs(safe) for wrapped in _wrapped(words, WIDTH - indent - 6)]
     while lines and not lines[-1]:
         lines.pop()
     while lines and not lines[0]:
@@ -172,6 +171,18 @@ def _escaped(character: str) -> str:
     if character == "\\":
         return "/"
     return " " if character.isspace() else f"<U+{ord(character):04X}>"
+
+
+def _paragraphs(text: str) -> list[list[str]]:
+    """The words of each paragraph and of each empty line; a line that starts with a dash is a paragraph of its own."""
+    found: list[list[str]] = []
+    for line in text.splitlines():
+        words = line.split()
+        if words and found and found[-1] and words[0] not in ("-", "*"):
+            found[-1] += words
+        else:
+            found.append(words)
+    return found
 
 
 def _wrapped(words: list[str], width: int) -> list[str]:
