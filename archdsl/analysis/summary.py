@@ -12,6 +12,7 @@ from archdsl.diagnostics import UsageError, quote
 from archdsl.graph.graph import Graph
 from archdsl.ir import metrics
 from archdsl.ir.program import Scope
+from archdsl.ops import Identity
 
 DEPTHS = ("stage", "block", "layer")
 ROLES = ("stem", "stage", "head", "aux")
@@ -104,11 +105,11 @@ class _Places:
             place = 0  # a block outside of all stages
         return ("scope", chain[place]) if place < len(chain) else ("node", index)
 
-    def inside(self, scope: int, node: int) -> int | None:
-        """The next named scope on the way from a scope to a node in it."""
+    def block(self, scope: int, node: int) -> int | None:
+        """The next block on the way from a scope to a node in it."""
         chain = self.chains[self.graph.nodes[node].scope]
-        after = chain.index(scope) + 1
-        return chain[after] if after < len(chain) else None
+        after = chain[chain.index(scope) + 1 :]
+        return next((inner for inner in after if self.graph.scopes[inner].block is not None), None)
 
 
 def _row(graph: Graph, places: _Places, key: tuple[str, int], nodes: list[int], spent: tuple[Cost, ...]) -> Row:
@@ -149,19 +150,23 @@ def _path(scope: Scope) -> str:
 
 
 def _operation(graph: Graph, places: _Places, index: int, nodes: Iterable[int]) -> str:
-    """A block's call, or the blocks and operations in a stage: `Stem7, maxpool`, `Bottleneck x3`."""
+    """A block's call, or the blocks and operations in a stage, in its levels too: `Stem7, maxpool`, `Bottleneck x3`."""
     scope = graph.scopes[index]
     if scope.block is not None:
         return called(scope.block, scope.arguments)
-    inside = dict.fromkeys((places.inside(index, node), node) for node in nodes)
     children: list[str] = []
+    quiet: list[str] = []  # what joins blocks, told only where there is nothing else
     seen: set[int] = set()
-    for child, node in inside:
+    for node in nodes:
+        op, child = graph.nodes[node].op, places.block(index, node)
         if child is None:
-            children.append(graph.nodes[node].op.word)
+            quiet.append(op.word)
+            if op.takes != "list" and not isinstance(op, Identity):
+                children.append(op.word)
         elif child not in seen:
             seen.add(child)
-            children.append(graph.scopes[child].block or graph.scopes[child].path.rpartition(".")[2])
+            children.append(str(graph.scopes[child].block))
+    children = children or quiet
     runs = ((name, len(list(run))) for name, run in groupby(children))
     return ", ".join(f"{name} x{times}" if times > 1 else name for name, times in runs)
 
