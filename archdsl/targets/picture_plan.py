@@ -169,7 +169,8 @@ class _Planner:
         for child in item.children:
             if child.scope is None:
                 node = self.graph.nodes[child.nodes[0]]
-                if kind(node.op) not in QUIET | {"merge", "input"} or len(item.nodes) == 1:
+                alone = len(item.nodes) == 1 and not isinstance(node.op, Identity)
+                if alone or kind(node.op) not in QUIET | {"merge", "input"}:
                     yield words(node, self.graph.program.shapes_in(node)), 1
                 continue
             scope = self.graph.scopes[child.scope]
