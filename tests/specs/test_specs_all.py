@@ -53,7 +53,7 @@ def test_a_member_says_what_it_is_and_what_it_expects(file: Path) -> None:
 
 
 def test_shared_files_stay_within_a_screen_and_variants_within_a_few_lines() -> None:
-    """A family with all its blocks takes at most 120 lines; a member less than 15 (without second names), a block 20."""
+    """A family with all its blocks takes at most 120 lines; a member less than 15 (second names aside), a block 20."""
     lines = {file: len(file.read_text("utf-8").partition("\n## torchvision's name")[0].splitlines()) for file in FILES}
     assert [file.name for file in FILES if lines[file] > 120] == []
     assert [file.name for file in MEMBERS if lines[file] >= 15] == []
