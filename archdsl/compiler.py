@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archdsl.prove.prover import Proof
 
 Spec = str | os.PathLike[str] | Source
+BEFORE = "Before the passes:\n"
 Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"] | Mapping[str, "torch.Tensor"]
 ARGUMENT = "<argument>"  # how diagnostics call the text of an `Expression`
 Note = Callable[[str], None]
@@ -155,10 +156,17 @@ def render(
 
 
 def rewritten(graph: Graph, passes: Sequence[Pass]) -> Result:
-    """The graph after passes, one after the other, with the plan of its weights and the trace of every site."""
+    """The graph after passes, one after the other, with the plan of its weights and the trace of every site.
+
+    What its author said of the net may no longer be true, and is said of the net before the passes.
+    """
     from archdsl.passes.driver import pipeline
 
-    return pipeline(graph, passes)
+    result = pipeline(graph, passes)
+    doc = result.graph.program.doc
+    if not result.rewritten or not doc or doc.startswith(BEFORE):
+        return result
+    return replace(result, graph=Graph(replace(result.graph.program, doc=BEFORE + doc)))
 
 
 def carried(result: Result, old: Callable[[], Mapping[str, np.ndarray]], seed: int) -> dict[str, np.ndarray]:

@@ -452,3 +452,14 @@ def test_what_is_new_and_what_is_left_behind_is_told(specs: Path, capsys: pytest
     told = capsys.readouterr().err
     assert "c.weight is left behind" in told
     assert "1 site rewritten, 9 arrays new, 2 arrays left behind" in told
+
+
+def test_what_is_said_of_a_net_is_said_of_the_net_before_the_passes(tmp_path: Path) -> None:
+    """Twice rewritten, it is said once."""
+    first, second = tmp_path / "first.arch", tmp_path / "second.arch"
+    assert run(["rewrite", "resnet50a", "--pass", "resnet-b", "-o", str(first)]) == 0
+    assert run(["rewrite", str(first), "--pass", "resnet-d", "-o", str(second)]) == 0
+    for file in (first, second):
+        said = [line for line in file.read_text().splitlines() if line.startswith("## ")]
+        assert said[0] == "## Before the passes:"
+        assert said[1].startswith('## ResNet-50 as published ("A")')
