@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from archdsl.bundled import find
 from archdsl.diagnostics import CompileError, UsageError, quote
 from archdsl.elaborate import check as check_source
-from archdsl.elaborate import elaborate
 from archdsl.files import FileError, read
+from archdsl.graph.compiled import compiled
 from archdsl.graph.graph import Graph
 from archdsl.limits import DEFAULT, Limits
 from archdsl.source import Source
@@ -75,7 +75,7 @@ def graph_of(spec: Spec, arch: str | None, parameters: Mapping[str, Any], limits
     if text.text.startswith("archdsl-graph "):
         return _read_graph(text, arch, parameters)
     try:
-        return Graph(elaborate(text, arch or named, parameters, limits))
+        return compiled(text, arch or named, parameters, limits)
     except CompileError as error:
         raise _blamed(error) from None
 

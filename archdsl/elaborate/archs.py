@@ -12,7 +12,7 @@ from archdsl.elaborate.elaborator import Elaborator
 from archdsl.elaborate.environment import Env
 from archdsl.elaborate.flow import Flows
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.modules import ArchValue, Imported, Loader, Module
+from archdsl.elaborate.modules import ArchValue, Imported, Loader, Module, Reading
 from archdsl.elaborate.problems import arguments, names, structure
 from archdsl.elaborate.programs import run
 from archdsl.elaborate.values import BlockValue, Bound, LayerValue, kind_of
@@ -40,7 +40,7 @@ class Checked:
 
 def check(source: Source, limits: Limits = DEFAULT) -> Checked:
     """Every arch of the file that can be built as it stands. Raises `CompileError` with all that is wrong in it."""
-    module, problems = _load(source, limits)
+    module, problems, _ = _load(source, limits)
     problems += static.problems(module)
     programs: dict[str, Program] = {}
     readers = Readers()
@@ -59,7 +59,14 @@ def elaborate(
     source: Source, arch: str | None = None, parameters: Mapping[str, Any] | None = None, limits: Limits = DEFAULT
 ) -> Program:
     """The program of one arch with its parameters set. Raises `CompileError` with all that is wrong in it."""
-    module, problems = _load(source, limits)
+    return traced(source, arch, parameters, limits)[0]
+
+
+def traced(
+    source: Source, arch: str | None = None, parameters: Mapping[str, Any] | None = None, limits: Limits = DEFAULT
+) -> tuple[Program, tuple[Reading, ...]]:
+    """The same, with the imports that were followed for it."""
+    module, problems, readings = _load(source, limits)
     problems += static.problems(module)
     try:
         chosen = _choose(module, arch, limits)
@@ -71,12 +78,12 @@ def elaborate(
     problems += readers.problems(module)
     _raise(problems)
     assert program is not None
-    return program
+    return program, readings
 
 
 def parameters_of(source: Source, arch: str | None = None, limits: Limits = DEFAULT) -> dict[str, Any]:
     """The parameters of an arch and what they are bound to (`...` for those that must be given)."""
-    module, problems = _load(source, limits)
+    module, problems, _ = _load(source, limits)
     _raise(problems)
     try:
         layer = _resolve(_choose(module, arch, limits), Elaborator("", limits), ())
@@ -115,7 +122,7 @@ class Readers:
         ]
 
 
-def _load(source: Source, limits: Limits) -> tuple[Module, list[Diagnostic]]:
+def _load(source: Source, limits: Limits) -> tuple[Module, list[Diagnostic], tuple[Reading, ...]]:
     loader = Loader(limits)
     try:
         module = loader.load(source)
@@ -125,7 +132,7 @@ def _load(source: Source, limits: Limits) -> tuple[Module, list[Diagnostic]]:
     elaborator = Elaborator("", limits)
     for each in module.closure():
         _prepare(each, elaborator)
-    return module, problems + list(elaborator.problems.values())
+    return module, problems + list(elaborator.problems.values()), tuple(loader.readings)
 
 
 def _prepare(module: Module, elaborator: Elaborator) -> None:

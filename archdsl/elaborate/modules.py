@@ -98,12 +98,34 @@ def _shared(source: Source) -> tree.File:
     return parse(source)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An import that was followed: its words, the file that has them, the folders allowed, the file that it meant."""
+
+    declaration: tree.Import
+    importer: Path | None
+    roots: tuple[Path, ...]
+    target: Path
+    source: Source
+
+    def holds(self) -> bool:
+        """Whether the import still means that file, and the file still says the same."""
+        path = self.declaration.path
+        try:
+            same = _locate(path.plain or "", path.span, self.importer, self.roots) == self.target
+            return same and read(self.target, self.source.name).text == self.source.text
+        except (Found, OSError):
+            return False
+
+
 class Loader:
-    """Reads a spec and the files that it imports, each once. Mistakes in imports are collected in `problems`."""
+    """Reads a spec and the files that it imports, each once. Mistakes in imports are collected in `problems`, what was
+    imported in `readings`."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.problems: list[Diagnostic] = []
+        self.readings: list[Reading] = []
         self._modules: dict[Path, Module] = {}
 
     def load(self, source: Source) -> Module:
@@ -169,6 +191,7 @@ class Loader:
         other = self._modules.get(target)
         if other is None:
             other = self._load(read(target, _display(text, module.source, target), span), target, roots, here)
+        self.readings.append(Reading(declaration, path, roots, target, other.source))
         module.imports.append(other)
         for name in declaration.names:
             if name.name not in other.names:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import copy
 import linecache
+import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +24,7 @@ from archdsl.graph.graph import Graph
 from archdsl.targets.torch_source import code
 
 _classes: dict[str, type[nn.Module]] = {}
+_of_graph: dict[int, tuple[weakref.ref[Graph], type[nn.Module]]] = {}  # by identity: a graph's hash takes long
 _KEPT = 64  # sources whose classes are kept
 
 
@@ -45,6 +48,14 @@ class WrongWeightsError(ValueError):
 
 def module_class(graph: Graph) -> type[nn.Module]:
     """The class of the net, as its generated source defines it."""
+    known = _of_graph.get(id(graph))
+    if known is None or known[0]() is not graph:
+        gone = partial(_of_graph.pop, id(graph), None)
+        known = _of_graph[id(graph)] = weakref.ref(graph, lambda _: gone()), _generated(graph)
+    return known[1]
+
+
+def _generated(graph: Graph) -> type[nn.Module]:
     generated = code(graph)
     digest = sha256(generated.text.encode()).hexdigest()
     found = _classes.get(digest)
@@ -68,20 +79,34 @@ def instantiate(
     `weights` are arrays by key, exactly those of the graph; without them the module draws its own, by torch's
     generator. With `copy=False` the module takes the arrays' memory over. Raises `WrongWeightsError`.
     """
-    cls = module_class(graph)
     if weights is None:
-        module = cls()
+        module = module_class(graph)()
     else:
-        with _Empty():
-            module = cls()
-        fill(module, graph, weights, copy=copy)
+        device = torch.get_default_device()
+        module = blank(graph)
+        fill(module, graph, weights, device, copy=copy)
     origin = provenance or Provenance(_itself, (graph,), graph.program.source, graph.program.digest)
     object.__setattr__(module, "archdsl", origin)
     return module
 
 
-def fill(module: nn.Module, graph: Graph, weights: Mapping[str, np.ndarray], *, copy: bool = True) -> None:
-    """Puts arrays in the places of parameters and buffers. Raises `WrongWeightsError` if they do not fit exactly."""
+def blank(graph: Graph) -> nn.Module:
+    """The net without weights: parameters and buffers are on the meta device, which takes no memory and no time. Only
+    tensors that no state_dict holds (the numbers of a spec) are there, on torch's default device."""
+    with _Blank(torch.get_default_device()):
+        return module_class(graph)()
+
+
+def fill(
+    module: nn.Module,
+    graph: Graph,
+    weights: Mapping[str, np.ndarray],
+    device: torch.device | str = "cpu",
+    *,
+    copy: bool = True,
+) -> None:
+    """Puts arrays on a device as the parameters and buffers of a blank module, in its types of numbers. Raises
+    `WrongWeightsError` if they do not fit exactly."""
     state = {key: tensor for key, _, tensor in graph.state()}
     if state.keys() != weights.keys():
         missing = [key for key in state if key not in weights][:3]
@@ -95,31 +120,39 @@ def fill(module: nn.Module, graph: Graph, weights: Mapping[str, np.ndarray], *, 
         for table in (owner._parameters, owner._buffers):
             for name, tensor in table.items():
                 if tensor is not None and name not in owner._non_persistent_buffers_set:
-                    _put(table, name, tensor, weights[prefix + name], copy)
+                    table[name] = _placed(tensor, weights[prefix + name], device, copy)
 
 
-def _put(table: dict[str, Any], name: str, tensor: torch.Tensor, array: np.ndarray, copy: bool) -> None:
-    """One array in one place, in the array's memory or, on another device or in another type, in the tensor's."""
-    given = torch.from_numpy(np.require(array, requirements=["C", "W"]))
-    if copy or not array.flags.writeable or tensor.device != given.device or tensor.dtype != given.dtype:
-        tensor.detach().copy_(given)
-        return
-    table[name] = nn.Parameter(given) if isinstance(tensor, nn.Parameter) else given
+def _placed(blank: torch.Tensor, array: np.ndarray, device: torch.device | str, copy: bool) -> torch.Tensor:
+    """An array as the parameter or buffer that a blank one stands for, in the array's own memory where that can be."""
+    with warnings.catch_warnings():  # of arrays that are not to be written to: those are copied
+        warnings.simplefilter("ignore", UserWarning)
+        given = torch.from_numpy(np.require(array, requirements=["C"]))
+    value = given.to(device, blank.dtype, copy=copy or not array.flags.writeable)
+    return nn.Parameter(value, blank.requires_grad) if isinstance(blank, nn.Parameter) else value
 
 
-class _Empty(TorchFunctionMode):
-    """Builds modules without drawing initial values: what `nn.init` would fill is left as it is."""
+class _Blank(TorchFunctionMode):
+    """Builds modules on the meta device without drawing initial values: what `nn.init` would fill is left as it is."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        given = kwargs or {}
         if func in _FILLERS:
-            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+            return given["tensor"] if "tensor" in given else args[0]
         if func is torch.Tensor.any:  # `trunc_normal_`, which no mode sees, asks whether some values are to be redrawn
             return False
-        return func(*args, **(kwargs or {}))
+        if given.get("device") is None and (func in _MAKERS or func is torch.tensor):
+            given = {**given, "device": "meta" if func in _MAKERS else self.device}
+        return func(*args, **given)
 
 
+_MAKERS = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
 _FILLERS = frozenset(value for name, value in vars(nn.init).items() if name.endswith("_") and callable(value)) | {
     getattr(torch.Tensor, name)
     for name in ("normal_", "uniform_", "fill_", "zero_", "erfinv_", "mul_", "add_", "clamp_")
@@ -152,8 +185,7 @@ def _rebuilt(
 ) -> nn.Module:
     """A module as it was when it was pickled."""
     graph = origin.compile(*origin.arguments)
-    with _Empty():
-        module = module_class(graph)()
+    module = blank(graph)
     module.load_state_dict(state, strict=True, assign=True)
     for path, child in module.named_modules():
         child.training = modes.get(path, True)

@@ -15,7 +15,7 @@ from archdsl.passes.arrays import Take, leaves
 from archdsl.passes.driver import Result, pipeline
 from archdsl.passes.plan import Entry, Plan, PlanError
 from archdsl.passes.rule import Pass
-from archdsl.targets.torch_module import Provenance, instantiate
+from archdsl.targets.torch_module import Provenance, blank
 
 
 def rewrite_module(module: nn.Module, passes: Iterable[Pass], *, seed: int = 0) -> tuple[nn.Module, Result]:
@@ -40,8 +40,9 @@ def rewrite_module(module: nn.Module, passes: Iterable[Pass], *, seed: int = 0) 
     frozen = _frozen(module, result.plan)
     modes = _modes(module, result.plan)
     again = Provenance(rewritten, (origin.compile, origin.arguments, chosen), origin.spec, origin.digest)
-    new = instantiate(result.graph, provenance=again)
+    new = blank(result.graph)
     _fill(new, old, result.plan, seed)
+    object.__setattr__(new, "archdsl", again)
     for key in frozen:
         new.get_parameter(key).requires_grad_(False)
     new.train(module.training)
@@ -64,7 +65,8 @@ def _fill(new: nn.Module, old: Mapping[str, Tensor], plan: Plan, seed: int) -> N
     }
     plain = next((tensor for tensor in old.values() if tensor.is_floating_point()), torch.empty(0))
     carried = carry(plan, arrays, seed)
-    made = new.state_dict(keep_vars=True)
+    made = new.state_dict()
+    state = {}
     for entry in plan.entries:
         like = next((old[key] for key in _sources(entry)), plain if made[entry.key].is_floating_point() else None)
         value = torch.from_numpy(carried[entry.key]).clone()  # nothing is shared with the old module
@@ -72,7 +74,8 @@ def _fill(new: nn.Module, old: Mapping[str, Tensor], plan: Plan, seed: int) -> N
             value = value.to(plain.device)
         else:
             value = value.to(like.device, like.dtype if like.is_floating_point() else value.dtype)
-        made[entry.key].data = value
+        state[entry.key] = value
+    new.load_state_dict(state, assign=True)
 
 
 def _sources(entry: Entry) -> list[str]:

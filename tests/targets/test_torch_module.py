@@ -14,8 +14,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import archdsl
 from archdsl.graph.graph import Graph
-from archdsl.targets.torch_module import Provenance, WrongWeightsError, instantiate
+from archdsl.source import Source
+from archdsl.targets.torch_module import Provenance, WrongWeightsError, blank, instantiate
 from archdsl.weights import initial
 from tests.support import nets
 
@@ -128,3 +130,23 @@ def test_building_draws_nothing() -> None:
     before = torch.get_rng_state()
     instantiate(graph, arrays)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_module_whose_weights_are_given_takes_no_memory_before_and_keeps_torchs_defaults() -> None:
+    text = "conv(4, 3x3, init=truncated_normal(std=0.02)) -> batchnorm\n from [here, tensor([[[2.5]]])] -> mul"
+    graph = archdsl.compile(Source(f"arch net() {{\n input 3x8x8\n {text}\n}}"))
+    bare = blank(graph)
+    assert all(parameter.is_meta for parameter in bare.parameters())
+    assert sorted(name.rpartition(".")[2] for name, buffer in bare.named_buffers() if not buffer.is_meta) == [
+        "num_batches_tracked",
+        "values",
+    ]
+    arrays = initial(graph, 0)
+    torch.set_default_dtype(torch.float64)
+    try:
+        wide = instantiate(graph, arrays, copy=False)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(p, torch.from_numpy(arrays[name]).double()) for name, p in wide.named_parameters())
+    with torch.device("meta"):
+        assert next(instantiate(graph, arrays).parameters()).is_meta
