@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from archdsl.gate import plain
 from archdsl.record import Record
 from archdsl.source import Span
 
@@ -85,8 +86,7 @@ class CompileError(ArchdslError):
 
 def quote(text: str) -> str:
     """File text made safe to print: cut, with control and bidirectional characters escaped."""
-    cut = text if len(text) <= QUOTED else text[: QUOTED - 3] + "..."
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
+    return plain(text if len(text) <= QUOTED else text[: QUOTED - 3] + "...")
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archdsl.diagnostics import CompileError, Diagnostic
+from archdsl.diagnostics import CompileError, Diagnostic, quote
 from archdsl.elaborate import static
 from archdsl.elaborate.elaborator import Elaborator
 from archdsl.elaborate.environment import Env
@@ -16,6 +16,7 @@ from archdsl.elaborate.modules import ArchValue, Imported, Loader, Module, Readi
 from archdsl.elaborate.problems import arguments, names, structure
 from archdsl.elaborate.programs import run
 from archdsl.elaborate.values import BlockValue, Bound, LayerValue, kind_of
+from archdsl.gate import is_string
 from archdsl.ir.program import Program
 from archdsl.limits import DEFAULT, Limits
 from archdsl.ops.base import Word
@@ -291,6 +292,8 @@ def _outside(name: str, value: Any, module: Module, elaborator: Elaborator) -> A
         return elaborator.expressions.value(parse_expression(source), Env(module))
     if isinstance(value, list | tuple):
         return tuple(_outside(name, item, module, elaborator) for item in value)
+    if isinstance(value, str) and not (is_string(value) and len(value) <= elaborator.limits.text):
+        raise Found(arguments.WrongParameter(None, name, "a string of the language", f"`{quote(value)}`"))
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise Found(

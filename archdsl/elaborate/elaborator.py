@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from archdsl.elaborate.expressions import Expressions
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.problems import names, shapes, structure
 from archdsl.elaborate.values import POISON, Flow, Labelled, LayerValue, Tensor, shown
+from archdsl.gate import is_label
 from archdsl.ir import metrics
 from archdsl.ir.builder import Builder
 from archdsl.ir.program import Program, Value
@@ -23,7 +23,6 @@ from archdsl.source import Span
 from archdsl.syntax import tree
 
 SHOWN_CALLS = 6
-LABEL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
 
 
 class Elaborator:
@@ -173,9 +172,9 @@ class Elaborator:
         if text is POISON:
             self.doubt = True
             return None
-        if not LABEL.match(text):
+        if not is_label(text, len(text)):
             raise Found(names.BadLabel(label.span, text))
-        if max(map(len, text.split("."))) > self.limits.identifier:
+        if not is_label(text, self.limits.identifier):
             raise Found(names.BadLabel(label.span, text, self.limits.identifier))
         return str(text)
 

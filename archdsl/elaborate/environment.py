@@ -120,5 +120,13 @@ class Env:
 
 def taken(name: tree.Ident) -> TakenName | None:
     """The problem of binding a name of the language, or `None`."""
-    kinds = (("an operation", OPERATIONS), ("an initialiser", INITIALIZERS), ("a function", FUNCTIONS))
-    return next((TakenName(name.span, name.name, kind) for kind, words in kinds if name.name in words), None)
+    kind = next((kind for kind, words in _TAKEN if name.name in words), None)
+    return TakenName(name.span, name.name, kind) if kind else None
+
+
+def is_taken(name: str) -> bool:
+    """Whether the language itself has the name, so that nothing else can."""
+    return any(name in words for _, words in _TAKEN)
+
+
+_TAKEN = (("an operation", OPERATIONS), ("an initialiser", INITIALIZERS), ("a function", FUNCTIONS))

@@ -159,10 +159,8 @@ class Expressions:
 
     def text(self, expression: tree.Text, env: Env) -> Any:
         """The string that a template makes: whole numbers and strings can stand in it."""
-        if expression.plain is not None:
-            return expression.plain
-        parts = []
-        for part in expression.parts:
+        parts: list[str] = []
+        for part in (expression.plain,) if expression.plain is not None else expression.parts:
             value = part if isinstance(part, str) else self.value(part, env)
             if value is POISON:
                 return POISON

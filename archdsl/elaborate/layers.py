@@ -23,7 +23,6 @@ from archdsl.elaborate.values import (
     kind_of,
     shown,
 )
-from archdsl.ops import Split, Unstack
 from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word
 from archdsl.shapes import Shape
 from archdsl.source import Span
@@ -182,12 +181,10 @@ class Layers:
 
     def _few_results(self, op: Op, taken: tuple[Shape, ...], span: Span) -> None:
         """Holds the number of values that one layer makes to the budget, before they are made."""
-        count = 1
-        if isinstance(op, Split):
-            count = op.pieces if isinstance(op.pieces, int) else len(op.pieces)
-        elif isinstance(op, Unstack) and taken[0].rank:
-            index = 0 if op.axis is None else taken[0].axis(op.axis)
-            count = 1 if index is None else taken[0].sizes[index]
+        try:
+            count = op.results(*taken)
+        except ShapeError:
+            return  # told where the node is added
         limit = self.elaborator.limits.list_items
         if count > limit:
             raise Found(structure.TooManySteps(span, f"{count:,} values of one layer", limit))

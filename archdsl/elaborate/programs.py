@@ -17,6 +17,7 @@ from archdsl.elaborate.layers import plain_arguments
 from archdsl.elaborate.modules import ArchValue, Module
 from archdsl.elaborate.problems import names, shapes, structure
 from archdsl.elaborate.values import POISON, BlockValue, Labelled, LayerValue, Tensor, flow_of, kind_of
+from archdsl.gate import plain
 from archdsl.ir.program import Output, Program, Value
 from archdsl.ops import StochasticDepth
 from archdsl.syntax import tree
@@ -50,7 +51,7 @@ def run(
         "parameters": plain_arguments(env),
         "doc": arch.declaration.doc or arch.module.file.doc or declaration.doc,
         "digest": arch.module.digest(),
-        "source": PurePath(arch.module.source.name).name,  # where it lies leaves no trace
+        "source": plain(PurePath(arch.module.source.name).name),  # where it lies leaves no trace
     }
     elaborator.builder.scopes[0] = replace(
         elaborator.builder.scopes[0], block=declaration.name.name, arguments=plain_arguments(env), doc=declaration.doc

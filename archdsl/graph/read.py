@@ -128,7 +128,7 @@ def _read_line(line: str, number: int, draft: _Draft, span: Span) -> None:
         case "name":
             _read_fact(reader, draft)
         case _:
-            raise reader.error(f"expected a scope, an operation or an output, not {reader.next.text}")
+            raise reader.error(f"expected a scope, an operation or an output, not {quote(reader.next.text)}")
     reader.take("end", "the end of the line")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from archdsl.diagnostics import quote
+
 NESTING = 64
 DIGITS = 18
 
@@ -111,7 +113,7 @@ class Reader:
         """The text of the next token, which must be of this kind."""
         token = self.next
         if token.kind != kind:
-            raise self.error(f"expected {what or f'a {kind}'}, not {token.text}")
+            raise self.error(f"expected {what or f'a {kind}'}, not {quote(token.text)}")
         self._at += kind != "end"
         return token.text
 
@@ -128,7 +130,7 @@ class Reader:
 
     def need(self, mark: str) -> None:
         if not self.have(mark):
-            raise self.error(f"expected `{mark}`, not {self.next.text}")
+            raise self.error(f"expected `{mark}`, not {quote(self.next.text)}")
 
     def error(self, message: str) -> TextError:
         return TextError(message, self.next.column, len(self.next.text))

@@ -8,11 +8,13 @@ from math import prod
 
 from archdsl.diagnostics import ArchdslError, quote
 from archdsl.graph.graph import Graph
+from archdsl.graph.words import LEVELS, node_fault, program_fault, scope_fault
 from archdsl.ir.program import Node, Scope, Value
 from archdsl.limits import DEFAULT, Limits
-from archdsl.ops.base import Input, Op, ShapeError, Tensor
+from archdsl.ops.base import Input, Learned, Op, ShapeError, Tensor
 from archdsl.shapes import Shape
 
+RANK = 32  # axes of a value
 SHOWN = 20  # faults that one error tells
 KINDS = frozenset({"arch", "level", "block", "role", "branches", "branch", "residual", "skip", "iteration", "shared"})
 
@@ -49,9 +51,13 @@ def verify(graph: Graph, limits: Limits = DEFAULT) -> None:
 
 
 def faults(graph: Graph, limits: Limits = DEFAULT) -> Iterator[Fault]:
-    """Every broken law. Where indices are wrong nothing else is looked at, since all else reads through them."""
+    """Every broken law. Words come first, since all else quotes them; then indices, since all else reads through them."""
     if len(graph.nodes) > limits.nodes:
         yield Fault(f"{len(graph.nodes)} nodes, and {limits.nodes} is the limit")
+        return
+    broken = [*_word_faults(graph, limits)]
+    yield from broken
+    if broken:
         return
     broken = [*_scope_faults(graph), *_index_faults(graph), *_order_faults(graph), *_output_faults(graph)]
     yield from broken
@@ -64,13 +70,28 @@ def faults(graph: Graph, limits: Limits = DEFAULT) -> Iterator[Fault]:
         yield from _path_faults(graph, limits)
 
 
+def _word_faults(graph: Graph, limits: Limits) -> Iterator[Fault]:
+    if message := program_fault(graph.program, limits):
+        yield Fault(message)
+    for index, scope in enumerate(graph.scopes):
+        if message := scope_fault(scope, limits):
+            yield Fault(message, scope=index)
+    for index, node in enumerate(graph.nodes):
+        if message := node_fault(node, limits):
+            yield Fault(message, index)
+
+
 def _scope_faults(graph: Graph) -> Iterator[Fault]:
     root = graph.scopes[0] if graph.scopes else None
     if root is None or root.kind != "arch" or root.parent is not None or root.path:
         yield Fault("the first scope is the arch, without parent and path", scope=0)
         return
+    depths = [0]
     for index, scope in enumerate(graph.scopes[1:], 1):
         message = _scope_fault(scope, index, graph)
+        depths.append(0 if message or scope.parent is None else depths[scope.parent] + 1)
+        if not message and depths[index] > LEVELS:
+            message = f"scopes nest at most {LEVELS} deep"
         if message:
             yield Fault(message, scope=index)
 
@@ -137,10 +158,29 @@ def _exists(graph: Graph, value: Value) -> bool:
 
 
 def _shape_faults(graph: Graph, limits: Limits) -> Iterator[Fault]:
+    broken = [*_size_faults(graph, limits)]
+    yield from broken
+    if broken:  # every shape is made from those that are stated
+        return
     for index, node in enumerate(graph.nodes):
         message = _arity_fault(node.op, len(node.inputs)) or _shape_fault(node, graph.program.shapes_in(node), limits)
         if message:
             yield Fault(message, index)
+
+
+def _size_faults(graph: Graph, limits: Limits) -> Iterator[Fault]:
+    for index, node in enumerate(graph.nodes):
+        if isinstance(node.op, Input | Learned) and not _stands(node.op, limits):
+            yield Fault(f"`{node.op.word}` has no sizes that the language can write", index)
+        for shape in node.outputs:
+            if shape.rank > RANK or shape.elements > limits.elements:
+                yield Fault(f"a value of {shape} has more than {limits.elements} elements or {RANK} axes", index)
+
+
+def _stands(op: Input | Learned, limits: Limits) -> bool:
+    """Whether what comes from outside or is learned has sizes that a spec can give it."""
+    most = 4 if isinstance(op, Input) else RANK
+    return 1 <= len(op.sizes) <= most and all(0 < size < limits.field for size in op.sizes)
 
 
 def _arity_fault(op: Op, count: int) -> str | None:
@@ -150,6 +190,8 @@ def _arity_fault(op: Op, count: int) -> str | None:
 
 def _shape_fault(node: Node, inputs: tuple[Shape, ...], limits: Limits) -> str | None:
     try:
+        if inputs and (count := node.op.results(*inputs)) > limits.list_items:
+            return f"`{node.op.word}` makes {count} values, and {limits.list_items} is the limit"
         outputs = node.op.outputs(*inputs)
     except ShapeError as error:
         return f"`{node.op.word}`: {error.message}"

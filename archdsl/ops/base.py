@@ -181,6 +181,10 @@ class Op(Described):
         """The shape of each result. Raises `ShapeError` for inputs that it does not accept."""
         raise NotImplementedError
 
+    def results(self, *inputs: Shape) -> int:
+        """How many values come out, without making them. Raises `ShapeError` as `outputs` does, or leaves it to it."""
+        return 1
+
     def tensors(self, *inputs: Shape) -> tuple[Tensor, ...]:
         """Parameters, then buffers, in state_dict order."""
         return ()

@@ -83,6 +83,9 @@ class Split(Op):
             raise ShapeError(f"{self.pieces} equal pieces do not divide {size} elements", argument="pieces")
         return (size // self.pieces,) * self.pieces
 
+    def results(self, *inputs: Shape) -> int:
+        return self.pieces if isinstance(self.pieces, int) else len(self.pieces)
+
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         x = single(self, inputs)
         at = axis_index(self, x, self.axis, 0)
@@ -96,6 +99,10 @@ class Unstack(Op):
     view = True
 
     axis: str | None = None
+
+    def results(self, *inputs: Shape) -> int:
+        x = single(self, inputs)
+        return x.sizes[axis_index(self, x, self.axis, 0)]
 
     def outputs(self, *inputs: Shape) -> tuple[Shape, ...]:
         x = single(self, inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archdsl.gate import line
 from archdsl.syntax import tree
 
 _HEADED = (tree.Block, tree.BlockVariant, tree.Arch, tree.ArchVariant)
@@ -37,4 +38,4 @@ def _text(lines: dict[int, str], last: int) -> str:
     first = last
     while first in lines:
         first -= 1
-    return "\n".join(lines[line][2:].removeprefix(" ") for line in range(first + 1, last + 1))
+    return "\n".join(line(lines[number][2:].removeprefix(" ")) for number in range(first + 1, last + 1))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from archdsl.diagnostics import Problem
+from archdsl.gate import is_line
 from archdsl.limits import Limits
 from archdsl.source import Source, Span
 from archdsl.syntax import problems, tree
@@ -94,6 +95,10 @@ def lex(source: Source, limits: Limits, start: int = 0, end: int | None = None) 
             comments.append(tree.Comment(Span(source, at, stop), word.rstrip(), _alone(text, at)))
         elif kind == "open_string":
             found.append(problems.OpenString(Span(source, at, at + len(word.rstrip()))))
+            add(Token("STRING", '"?"', at, stop))
+        elif kind == "STRING" and not is_line(word):
+            bad = next(place for place in range(at, stop) if not is_line(text[place]))
+            found.append(problems.BadCharacter(Span(source, bad, bad + 1)))
             add(Token("STRING", '"?"', at, stop))
         elif kind != "foreign":
             add(Token(kind, word, at, stop))

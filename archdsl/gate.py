@@ -1,0 +1,44 @@
+"""What a text of a file may be before it goes anywhere: the alphabets of the language, and text made safe to print."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 64  # characters of a name, or of one level of a path
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_LABEL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
+_CONTROL = "\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"  # control characters, line ends, half characters
+_LINE = re.compile(f"[^{_CONTROL}]*\\Z")
+_NOT_IN_LINE = re.compile(f"[{_CONTROL}]")
+
+
+def is_name(text: str, longest: int = LONGEST) -> bool:
+    """Whether a text is a name of the language: ASCII letters, digits and `_`, no digit first."""
+    return len(text) <= longest and _NAME.match(text) is not None
+
+
+def is_label(text: str, longest: int = LONGEST) -> bool:
+    """Whether a text is a path: levels of ASCII letters, digits, `_` and `-`, with dots between them."""
+    return _LABEL.match(text) is not None and max(map(len, text.split("."))) <= longest
+
+
+def is_line(text: str) -> bool:
+    """Whether a text is one line that can be written anywhere: no control character but the tab, no line end."""
+    return _LINE.match(text) is not None
+
+
+def is_string(text: str) -> bool:
+    """Whether a text can stand between the quotes of the language, which has no escapes."""
+    return '"' not in text and is_line(text)
+
+
+def line(text: str) -> str:
+    """The text as one that `is_line` takes, with a space for each character that it does not."""
+    return _NOT_IN_LINE.sub(" ", text)
+
+
+def plain(text: str) -> str:
+    """Text made safe to print on one line: control, bidirectional and half characters as escapes (`\\x1b`)."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
