@@ -51,7 +51,7 @@ def verify(graph: Graph, limits: Limits = DEFAULT) -> None:
 
 
 def faults(graph: Graph, limits: Limits = DEFAULT) -> Iterator[Fault]:
-    """Every broken law. Words come first, since all else quotes them; then indices, since all else reads through them."""
+    """Every broken law. Words come first, then indices: all else quotes the ones and reads through the others."""
     if len(graph.nodes) > limits.nodes:
         yield Fault(f"{len(graph.nodes)} nodes, and {limits.nodes} is the limit")
         return
