@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Problem
-from archdsl.elaborate.environment import CallSite, Env, Place, Stream
+from archdsl.elaborate.environment import Application, CallSite, Env, Place, Stream
 from archdsl.elaborate.expressions import Expressions
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.problems import names, shapes, structure
@@ -37,9 +37,11 @@ class Elaborator:
         self.later: list[Callable[[], None]] = []  # claims about figures, held against the finished net
         self.order: list[float] = []  # of each node, its place among the declarations
         self.after: dict[int, int] = {}  # of each node of a side head, the node that it runs after
-        self.shared: dict[str, Span] = {}
         self._labels: dict[str, Flow] = {}
         self._taken: dict[str, Span | None] = {}
+        self._owners: dict[str, str] = {}  # of each path that an application of shared weights took, theirs
+        self._applications: dict[str, Application] = {}  # the last one of the shared weights at each path
+        self._automatic: dict[str, int] = {}  # paths that no one wrote, and the nodes that have them
         self._levels: set[str] = {""}
         self._counters: dict[str, int] = {}
         self._steps = 0
@@ -124,25 +126,63 @@ class Elaborator:
         if name:
             self._labels.setdefault(f"{place.path}.{name}" if place.path else name, POISON)
 
-    def claim(self, place: Place, label: str | None, span: Span, *, level: bool, again: bool = False) -> str:
-        """The absolute path of a new child: its label, or its position. Raises `Found` if the path is taken."""
+    def claim(
+        self, place: Place, label: str | None, span: Span, *, level: bool, application: Application | None = None
+    ) -> str:
+        """The absolute path of a new child: its label, or its position. Raises `Found` if the path is taken, save by an
+        earlier application of the same shared weights."""
         count = self._counters.get(place.path, 0)
         prefix = f"{place.path}." if place.path else ""
         reopens = label is not None and "." in label and prefix + label.partition(".")[0] in self._levels
         self._counters[place.path] = count + (not reopens)
         path = prefix + (str(count) if label is None else label)
-        if again:
-            return path
         if label is not None and "." in label:
-            self._claim_levels(prefix, label, span)
-        if path in self._taken or path in self._levels:
-            raise Found(names.PathTaken(span, path, self._taken.get(path)))
-        self._taken[path] = span
+            self._claim_levels(prefix, label, span, application)
+        self.take(path, span, application)
         if level:
             self._levels.add(path)
         return path
 
-    def _claim_levels(self, prefix: str, label: str, span: Span) -> None:
+    def take(self, path: str, span: Span, application: Application | None = None) -> None:
+        """Gives a path to what stands at `span`. Raises `Found` if another one has it."""
+        if application is not None:
+            first = path not in application.claimed
+            application.claimed.add(path)
+            if first and self._owners.get(path) == application.path:
+                return
+        if path in self._taken or path in self._levels:
+            raise Found(names.PathTaken(span, path, self._taken.get(path)))
+        self._step_aside(path)
+        self._taken[path] = span
+        if application is not None:
+            self._owners[path] = application.path
+
+    def free_path(self, scope: int, word: str) -> str:
+        """A path for the next node, which takes no position: `layer1.0.add`, or `add_2` where that is taken."""
+        path = self.builder.free_path(scope, word)
+        while path in self._taken or path in self._levels:
+            path = self.builder.free_path(scope, word)
+        self._automatic[path] = len(self.builder.nodes)
+        return path
+
+    def is_automatic(self, path: str) -> bool:
+        """True for a path that no one wrote."""
+        return path in self._automatic
+
+    def _step_aside(self, path: str) -> None:
+        """Moves a node whose path no one wrote away from a path that is wanted now."""
+        index = self._automatic.pop(path, None)
+        nodes = self.builder.nodes
+        if index is None or index >= len(nodes) or nodes[index].path != path:
+            return  # its node was never made
+        node = nodes[index]
+        new = self.free_path(node.scope, node.op.word)
+        self._automatic[new] = index
+        nodes[index] = replace(node, path=new)
+        if path in self._labels:
+            self._labels[new] = self._labels.pop(path)
+
+    def _claim_levels(self, prefix: str, label: str, span: Span, application: Application | None) -> None:
         """The levels that a dotted label opens or reopens; none of them may be a layer."""
         parts = label.split(".")
         for depth in range(1, len(parts)):
@@ -150,17 +190,26 @@ class Elaborator:
             if level in self._taken and level not in self._levels:
                 raise Found(names.PathTaken(span, level, self._taken[level]))
             if level not in self._levels:
+                self._step_aside(level)
                 self._levels.add(level)
+                if application is not None:
+                    application.claimed.add(level)
                 parent = level.rpartition(".")[0]
                 if depth > 1:
                     self._counters[parent] = self._counters.get(parent, 0) + 1
         parent = prefix + ".".join(parts[:-1])
         self._counters[parent] = self._counters.get(parent, 0) + 1
 
-    def restart(self, path: str) -> None:
-        """Forgets the positions below a path, for another application of shared weights."""
-        for level in [key for key in self._counters if key == path or key.startswith(f"{path}.")]:
-            del self._counters[level]
+    def application(self, path: str) -> Application:
+        """The next application of the shared weights at a path: positions, levels and labels below it begin anew."""
+        before = self._applications.get(path)
+        for inner in (path, *(before.claimed if before is not None else ())):
+            self._counters.pop(inner, None)
+            if inner != path:
+                self._levels.discard(inner)
+                self._labels.pop(inner, None)
+        self._applications[path] = Application(path, before is not None)
+        return self._applications[path]
 
     def label_text(self, label: tree.Label | None, env: Env) -> str | None:
         """The label as a relative path, `None` without one. Raises `Found` for what cannot be a path."""

@@ -43,6 +43,15 @@ class CallSite:
 
 
 @dataclass(slots=True)
+class Application:
+    """One application of shared weights: whether an earlier one owns them, and which paths below it has taken."""
+
+    path: str
+    again: bool
+    claimed: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Stream:
     """What flows through the body of one block or arch: the value that entered, the current one, and the way here."""
 
@@ -54,7 +63,7 @@ class Stream:
     calls: tuple[CallSite, ...] = ()  # the blocks around this one, innermost last
     entering: tuple[tree.Node, ...] = ()  # their declarations
     order: float | None = None  # where shared weights stand among the declarations
-    again: bool = False  # a further application of shared weights
+    application: Application | None = None  # of shared weights, which this body is part of
 
 
 @dataclass(slots=True)

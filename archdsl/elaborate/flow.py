@@ -190,7 +190,8 @@ class Flows:
         if not isinstance(layer, LayerValue):
             raise Found(names.NotALayer(statement.placed.span, statement.placed.name.name, kind_of(layer)))
         label = self.elaborator.label_text(statement.label, env)
-        path = self.elaborator.claim(place, label, statement.label.span, level=True)
+        application = stream_of(env).application
+        path = self.elaborator.claim(place, label, statement.label.span, level=True, application=application)
         order = len(self.elaborator.builder.nodes) - 0.5
         text = label.rpartition(".")[2] if label else ""
         name = statement.label if isinstance(statement.label, tree.Ident) else tree.Ident(statement.label.span, text)
@@ -291,7 +292,7 @@ class Flows:
             self.body(scope.body, env, place)
             return stream.here
         span = scope.label.span if scope.label else scope.span
-        path = elaborator.claim(place, label, span, level=True, again=stream.again)
+        path = elaborator.claim(place, label, span, level=True, application=stream.application)
         index = elaborator.builder.scope("level", place.scope, level=label, role=role, span=scope.span)
         with self._level(env, path):
             self.body(scope.body, env, replace(place, scope=index, path=path))
@@ -378,7 +379,7 @@ class Flows:
                 raise Found(shapes.ListForOne(span, "add", len(side_flow) if isinstance(side_flow, tuple) else 0))
         assert isinstance(body, Tensor)
         assert isinstance(skip, Tensor)
-        path = elaborator.builder.free_path(scope, "add")
+        path = elaborator.free_path(scope, "add")
         try:
             return elaborator.add(Add(), (body.value, skip.value), path, inner, span, stream.order)
         except ShapeError:

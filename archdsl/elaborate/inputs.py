@@ -34,10 +34,11 @@ def _enter(elaborator: Elaborator, before: list[tree.Input], statement: tree.Inp
     unnamed = next((item for item in before if item.name is None), None)
     if unnamed is not None and len(before) > 1:
         raise Found(structure.UnnamedInputs(unnamed.span))
-    path = builder.free_path(0, "input") if statement.name is None else statement.name.name
+    path = elaborator.free_path(0, "input") if statement.name is None else statement.name.name
     flow = elaborator.add(Input(sizes=sizes), (), path, place, statement.span, None)
     if statement.name is not None:
         env.bind(statement.name, flow)
+        elaborator.take(path, statement.name.span)
     entered = stream.entered
     both: Flow = flow if entered is None else (*(entered if isinstance(entered, tuple) else (entered,)), flow)
     stream.entered = stream.here = both

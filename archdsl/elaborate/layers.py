@@ -96,7 +96,7 @@ class Layers:
         return op if op is POISON else self._started(op, span, env, place)
 
     def _started(self, op: Op, span: Span, env: Env, place: Place) -> Flow:
-        path = self.elaborator.builder.free_path(place.scope, op.word)
+        path = self.elaborator.free_path(place.scope, op.word)
         return self._add(op, (), path, place, span, env)
 
     # -------------------------------------------------------------- operations
@@ -156,9 +156,11 @@ class Layers:
         if inputs is None:
             return POISON
         if label in (None, "_") and not op.numbered:
-            path = elaborator.builder.free_path(place.scope, op.word)
+            path = elaborator.free_path(place.scope, op.word)
         else:
-            path = elaborator.claim(place, None if label == "_" else label, span, level=False, again=stream.again)
+            path = elaborator.claim(
+                place, None if label == "_" else label, span, level=False, application=stream.application
+            )
         result = self._add(op, inputs, path, place, placed.span, env)
         elaborator.set_label(path, result)
         return result
@@ -167,7 +169,7 @@ class Layers:
         elaborator, stream = self.elaborator, stream_of(env)
         values = tuple(tensor.value for tensor in inputs)
         taken = tuple(elaborator.builder.shape(value) for value in values)
-        if stream.order is not None:
+        if stream.order is not None and not elaborator.is_automatic(path):
             self._same_weights(op, taken, path, span)
         self._few_results(op, taken, span)
         try:
@@ -236,7 +238,7 @@ class Layers:
         if not all(is_whole(size) and size > 0 for size in sizes):
             raise Found(arguments.WrongKind(where, "a shape of positive whole numbers", shown(sizes)))
         label = elaborator.label_text(statement.label, env)
-        path = elaborator.claim(place, label, statement.label.span, level=False, again=stream.again)
+        path = elaborator.claim(place, label, statement.label.span, level=False, application=stream.application)
         op = Learned(init=init, sizes=sizes)
         elaborator.set_label(path, elaborator.add(op, (), path, place, statement.span, stream.order))
 
@@ -271,7 +273,7 @@ class Layers:
         if label == "_":
             path, level = place.path, None
         else:
-            path = elaborator.claim(place, label, span, level=True, again=stream.again)
+            path = elaborator.claim(place, label, span, level=True, application=stream.application)
             level = path[len(place.path) + 1 :] if place.path else path
         frame = self.frame(layer, block, stream.here, path, call, env)
         scope = elaborator.builder.scope(
@@ -308,7 +310,7 @@ class Layers:
         if env is not None:
             stream.calls = (*calls, self.elaborator.call_site(layer, call, path))
         if around is not None:
-            stream.order, stream.again = around.order, around.again
+            stream.order, stream.application = around.order, around.application
         frame = Env(block.module, stream)
         values = {**dict(layer.defaults), **dict(layer.bound)}
         self._nothing_missing(block, values, call)
@@ -335,11 +337,9 @@ class Layers:
     def _apply_shared(self, shared: SharedValue, span: Span, env: Env, place: Place) -> Flow | None:
         """Another application of weights that `shared` declared: the same paths, the same weights."""
         elaborator, stream = self.elaborator, stream_of(env)
-        again = shared.path in elaborator.shared
-        elaborator.shared.setdefault(shared.path, span)
-        elaborator.restart(shared.path)
-        before = stream.order, stream.again
-        stream.order, stream.again = shared.order, again
+        application = elaborator.application(shared.path)
+        before = stream.order, stream.application
+        stream.order, stream.application = shared.order, application
         try:
             target = shared.layer.target
             if not isinstance(target, BlockValue):
@@ -347,22 +347,23 @@ class Layers:
                 inputs = None if op is POISON else self._inputs(op, stream.here or POISON, span)
                 if inputs is None:
                     return POISON
-                return self._add(op, inputs, shared.path, replace(place, scope=shared.scope), span, env)
+                scope = self._level_of(shared, "shared", span) if application.again else shared.scope
+                return self._add(op, inputs, shared.path, replace(place, scope=scope), span, env)
             frame = self.frame(shared.layer, target, stream.here, shared.path, span, env)
-            parent = elaborator.builder.scopes[shared.scope].path
-            scope = elaborator.builder.scope(
-                "shared" if again else "block",
-                shared.scope,
-                level=shared.path[len(parent) + 1 :] if parent else shared.path,
-                block=target.name,
-                arguments=plain_arguments(frame),
-                doc=target.declaration.doc,
-                span=span,
-            )
+            kind = "shared" if application.again else "block"
+            facts = {"block": target.name, "arguments": plain_arguments(frame), "doc": target.declaration.doc}
+            scope = self._level_of(shared, kind, span, **facts)
             self.body(target.declaration.body, frame, replace(place, scope=scope, path=shared.path))
             return stream_of(frame).here
         finally:
-            stream.order, stream.again = before
+            stream.order, stream.application = before
+
+    def _level_of(self, shared: SharedValue, kind: str, span: Span, **facts: Any) -> int:
+        """The scope of an application of shared weights, whose level is where they were declared."""
+        builder = self.elaborator.builder
+        parent = builder.scopes[shared.scope].path
+        level = shared.path[len(parent) + 1 :] if parent else shared.path
+        return builder.scope(kind, shared.scope, level=level, span=span, **facts)
 
 
 def plain_arguments(frame: Env) -> tuple[tuple[str, Any], ...]:

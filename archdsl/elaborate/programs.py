@@ -18,6 +18,7 @@ from archdsl.elaborate.modules import ArchValue, Module
 from archdsl.elaborate.problems import names, shapes, structure
 from archdsl.elaborate.values import POISON, BlockValue, Labelled, LayerValue, Tensor, flow_of, kind_of
 from archdsl.gate import plain
+from archdsl.ir import sharing
 from archdsl.ir.program import Output, Program, Value
 from archdsl.ops import StochasticDepth
 from archdsl.syntax import tree
@@ -58,6 +59,8 @@ def run(
     )
     program = _ordered(elaborator.builder.program(outputs, **facts), elaborator)
     elaborator.program = program
+    for _, why in sharing.broken(program):
+        raise RuntimeError(why)  # the names above keep every path apart
     _hold_budgets(program, elaborator)
     _sums(program)
     for later in elaborator.later:

@@ -9,6 +9,7 @@ from math import prod
 from archdsl.diagnostics import ArchdslError, quote
 from archdsl.graph.graph import Graph
 from archdsl.graph.words import LEVELS, node_fault, program_fault, scope_fault
+from archdsl.ir import sharing
 from archdsl.ir.program import Node, Scope, Value
 from archdsl.limits import DEFAULT, Limits
 from archdsl.ops.base import Input, Learned, Op, ShapeError, Tensor
@@ -66,6 +67,7 @@ def faults(graph: Graph, limits: Limits = DEFAULT) -> Iterator[Fault]:
     broken = [*_shape_faults(graph, limits)]
     yield from broken
     yield from _training_faults(graph)
+    yield from (Fault(why, index) for index, why in sharing.broken(graph.program))
     if not broken:
         yield from _path_faults(graph, limits)
 
@@ -220,7 +222,7 @@ def _path_faults(graph: Graph, limits: Limits) -> Iterator[Fault]:
         tensors = node.op.tensors(*graph.program.shapes_in(node))
         if node.path in first:
             if first[node.path] != (node.op, tensors) or isinstance(node.op, Input):
-                yield Fault(f"`{quote(node.path)}` is already the path of another operation", index)
+                yield Fault(f"`{quote(node.path)}` is the path of two operations that share no weights", index)
             continue
         first[node.path] = (node.op, tensors)
         for tensor in tensors:

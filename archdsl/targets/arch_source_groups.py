@@ -115,7 +115,8 @@ class _Grouping:
         self.chains: list[tuple[int, ...]] = []
         for index, scope in enumerate(graph.scopes):
             above = self.chains[scope.parent] if scope.parent else ()
-            self.chains.append((*above, index) if index else ())
+            one = scope.kind == "shared" and scope.path in graph.applications  # of a single layer
+            self.chains.append((*above, index) if index and not one else above)
         runs = self._runs()
         self.torn = dissolved | {scope for scope, count in runs.items() if count > 1}
 

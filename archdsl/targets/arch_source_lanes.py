@@ -49,7 +49,7 @@ class Lanes(Layers):
     def _residual(self, item: Group, body: Body, level: str) -> list[Part] | None:
         """`residual { } skip ...`, if the scope ends in the sum of the two."""
         last = item.items[-1]
-        if isinstance(last, Group) or not self._sums(last, body) or not self.places.free_word(level, "add"):
+        if isinstance(last, Group) or not self._sums(last, body):
             return None
         add = self.graph.nodes[last]
         inner, skips = self._levelled(item.items[:-1], level), []
@@ -119,8 +119,6 @@ class Lanes(Layers):
         if isinstance(last, Group):
             return None
         node = self.graph.nodes[last]
-        if not self.places.free_word(level, node.op.word):
-            return None
         if node.op.takes != "list" or node.op.numbered or not self._plain(node, body) or len(node.inputs) < 2:
             return None
         lanes = self._lanes(self._levelled(item.items[:-1], level), node.inputs)

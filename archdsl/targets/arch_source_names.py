@@ -69,21 +69,22 @@ class Places:
 
     def word(self, level: str, word: str) -> None:
         """Counts a merge without a label."""
-        self.used.add(self._worded(level, word))
-        base = _join(level, word)
-        self.words[base] = self.words.get(base, 0) + 1
-
-    def free_word(self, level: str, word: str) -> bool:
-        """True if a merge without a label would get a path that no other layer needs."""
-        return self._worded(level, word) not in self.reserved
+        path = self._worded(level, word)
+        self.used.add(path)
+        tail = path.removeprefix(_join(level, word))
+        self.words[_join(level, word)] = int(tail[1:]) if tail else 1
 
     def taken(self, path: str) -> bool:
         """True if some layer or level has a path, or had it before passes moved it."""
         return path in self.known or path in self.used
 
     def _worded(self, level: str, word: str) -> str:
-        count = self.words.get(_join(level, word), 0) + 1
-        return _join(level, word if count == 1 else f"{word}_{count}")
+        """The path of a merge without a label: one that no other layer needs, to which it steps aside."""
+        base = _join(level, word)
+        count = self.words.get(base, 0) + 1
+        while (path := base if count == 1 else f"{base}_{count}") in self.reserved:
+            count += 1
+        return path
 
     def call(self, path: str, level: str) -> str | None:
         """The label of a block's call that opens a level, `None` where its position is its name."""

@@ -13,6 +13,7 @@ from archdsl.diagnostics import UsageError
 from archdsl.graph.graph import Graph
 from archdsl.ir.builder import Builder
 from archdsl.ir.metrics import depth, macs, params
+from tests.support.nets import again
 from tests.support.small_nets import conv, resnet
 
 RESNET50 = resnet("bottleneck", (3, 4, 6, 3))
@@ -82,7 +83,7 @@ def test_an_operation_is_written_as_in_a_spec(op: ops.Op, text: str) -> None:
 def test_shared_weights_cost_their_parameters_once_and_their_work_every_time() -> None:
     b = Builder("net")
     (one,) = b.add(conv(4), (b.input(4, 8, 8),), "tower")
-    (two,) = b.add(conv(4), (one,), "tower")
+    (two,) = b.add(conv(4), (one,), "tower", again(b, "tower"))
     graph = Graph(b.program(two))
     assert [cost.params for cost in costs(graph)] == [0, 144, 0]
     assert params(graph.program) == 144

@@ -14,6 +14,7 @@ from archdsl.ir.builder import Builder
 from archdsl.ir.program import Node, Output, Program, Value
 from archdsl.limits import Limits
 from archdsl.shapes import Shape
+from tests.support.nets import again
 from tests.support.small_nets import conv, resnet
 
 SMALL = resnet("basic", (1, 1)).program
@@ -102,11 +103,33 @@ def test_a_key_belongs_to_one_operation() -> None:
 def test_shared_weights_are_legal_where_their_tensors_are_equal() -> None:
     b = Builder("net")
     (x,) = b.add(conv(4, stride=2), (b.input(4, 8, 8),), "tower")
-    (y,) = b.add(conv(4, stride=2), (x,), "tower")
+    (y,) = b.add(conv(4, stride=2), (x,), "tower", again(b, "tower"))
     verify(Graph(b.program(y)))
-    (z,) = b.add(conv(4), (y,), "tower")
-    with pytest.raises(IllegalGraph, match="already the path"):
+    (z,) = b.add(conv(4), (y,), "tower", again(b, "tower"))
+    with pytest.raises(IllegalGraph, match="two operations that share no weights"):
         verify(Graph(b.program(z)))
+
+
+def test_equal_layers_of_one_path_are_shared_only_where_shared_weights_are_applied() -> None:
+    """Each application gives a path once, and only one application is without a scope of its own."""
+    for scopes in ((0, 0), (1, 1), (2, 2)):
+        b = Builder("net")
+        here = (again(b, "tower"), again(b, "other"))
+        places = [(0, *here)[scope] for scope in scopes]
+        (x,) = b.add(conv(4), (b.input(4, 8, 8),), "other.0", b.scope("block", level="other"))
+        for place in places:
+            path = "tower" if place != here[1] else "other.tower"
+            (x,) = b.add(conv(4), (x,), path, place)
+        with pytest.raises(IllegalGraph, match="no shared weights are applied there"):
+            verify(Graph(b.program(x)))
+
+
+def test_a_layer_is_no_level() -> None:
+    b = Builder("net")
+    (x,) = b.add(conv(4), (b.input(4, 8, 8),), "a")
+    (y,) = b.add(conv(4), (x,), "a.b")
+    with pytest.raises(IllegalGraph, match="`a` is a level, and other nodes are below it"):
+        verify(Graph(b.program(y)))
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -75,6 +75,12 @@ class Net:
         return Graph(self.builder.program(self.here, **facts))
 
 
+def again(builder: Builder, path: str, scope: int = 0) -> int:
+    """The scope of a further application of the weights at a path, which were declared in `scope`."""
+    level = builder.scopes[scope].path
+    return builder.scope("shared", scope, level=path[len(level) + 1 :] if level else path)
+
+
 def project(net: Net, parent: int, value: Value, out: int, stride: int) -> Value:
     """The shortcut: a strided 1x1 convolution where the shapes differ, else the identity."""
     if stride == 1 and net.channels(value) == out:

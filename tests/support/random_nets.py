@@ -31,7 +31,7 @@ from archdsl.ops import (
     Split,
     Zeros,
 )
-from tests.support.nets import Net
+from tests.support.nets import Net, again
 
 ODD = ("forward", "class", "type", "block1-0", "x", "self", "items", "keys", "torch", "F", "lambda", "_modules")
 PLAIN = ("conv", "norm", "a", "b", "path0", "path1", "path2", "path3", "layer", "proj", "conv1", "bn1")
@@ -192,10 +192,9 @@ class _Grower:
                 self.net.then(Relu(), scope)
             moved = {entered: self.net.here}
             for node in builder.nodes[first:last]:
-                again = builder.add(node.op, tuple(moved[value] for value in node.inputs), node.path, level)
-                index = builder.nodes.index(node, first)
-                moved[Value(index)] = again[0]
-                self.net.here = again[0]
+                inputs = tuple(moved[value] for value in node.inputs)
+                (self.net.here,) = builder.add(node.op, inputs, node.path, again(builder, node.path, level))
+                moved[Value(builder.nodes.index(node, first))] = self.net.here
 
     def graph(self) -> Graph:
         """The whole net, perhaps with several inputs of its head and a side head in training."""

@@ -17,7 +17,7 @@ from archdsl.ir.builder import Builder
 from archdsl.ir.program import Node, Output, Value
 from archdsl.ops.base import Op, ShapeError
 from archdsl.shapes import Shape
-from tests.support.nets import Net
+from tests.support.nets import Net, again
 from tests.support.wild_ops import UNARY, numbers, positive
 
 Statement = Callable[[Random, int, int], None]
@@ -329,8 +329,9 @@ class Wild:
                 self.add(ops.Relu(), (self.net.here,), scope)
             moved = {entered: self.net.here}
             for offset, node in enumerate(applied):
-                (again,) = builder.add(node.op, tuple(moved[value] for value in node.inputs), node.path, level)
-                moved[Value(first + offset)] = self.net.here = again
+                inputs = tuple(moved[value] for value in node.inputs)
+                (end,) = builder.add(node.op, inputs, node.path, again(builder, node.path, level))
+                moved[Value(first + offset)] = self.net.here = end
 
     # ------------------------------------------------------------------ whole
 

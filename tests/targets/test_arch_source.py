@@ -24,6 +24,7 @@ from archdsl.syntax.parser import parse
 from archdsl.syntax.printer import print_tree
 from archdsl.targets.arch_source import arch_source
 from archdsl.targets.arch_source_parts import HERE
+from tests.support.nets import again as applied_again
 from tests.support.random_nets import random_net
 from tests.support.small_nets import conv, programs, resnet
 from tests.support.wild_nets import wild_net
@@ -275,7 +276,7 @@ def test_a_net_from_the_builder_is_written_too() -> None:
 def test_shared_weights_that_no_layer_can_be_called_by_get_a_name(path: str, name: str) -> None:
     b = Builder("net")
     (x,) = b.add(conv(4), (b.input(4, 8, 8),), path)
-    (y,) = b.add(conv(4), (x,), path)
+    (y,) = b.add(conv(4), (x,), path, applied_again(b, path))
     graph = Graph(b.program(y))
     text, found = again(graph)
     assert f"shared {name}: conv(4, 3, bias=false)" in text
@@ -287,7 +288,7 @@ def test_shared_weights_that_no_layer_can_be_called_by_get_a_name(path: str, nam
 def test_shared_weights_with_a_name_are_shared_again() -> None:
     b = Builder("net")
     (x,) = b.add(conv(4), (b.input(4, 8, 8),), "tower")
-    (y,) = b.add(conv(4), (x,), "tower")
+    (y,) = b.add(conv(4), (x,), "tower", applied_again(b, "tower"))
     graph = Graph(b.program(y, declared=(0, 1, 2)))
     text, found = again(graph)
     assert "shared tower: conv(4, 3, bias=false)" in text

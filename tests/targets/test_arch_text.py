@@ -10,6 +10,7 @@ from archdsl.graph.graph import Graph
 from archdsl.ir.builder import Builder
 from archdsl.source import Source
 from archdsl.targets.arch_text import arch_text
+from tests.support.nets import again
 from tests.support.small_nets import conv
 
 SPECS_FLATTENED = ["resnet18", "resnext50", "wide_resnet50_2", "resnext50_multibranch"]
@@ -112,6 +113,6 @@ def test_a_flattened_spec_has_neither_blocks_nor_loops() -> None:
 def test_shared_weights_are_refused() -> None:
     b = Builder("net")
     (x,) = b.add(conv(4), (b.input(4, 8, 8),), "tower")
-    (y,) = b.add(conv(4), (x,), "tower")
+    (y,) = b.add(conv(4), (x,), "tower", again(b, "tower"))
     with pytest.raises(UsageError, match="shares weights"):
         arch_text(Graph(b.program(y)))

@@ -21,6 +21,7 @@ from archdsl.ir.program import Output, Program, Value
 from archdsl.prove.compare import ONNXRUNTIME, REFERENCE, deviation
 from archdsl.targets import onnx_model
 from tests.support import onnx_run, torch_oracle
+from tests.support.nets import again
 from tests.support.small_nets import programs
 
 SPECS = (  # the other specs stand in tests/specs
@@ -126,7 +127,7 @@ def test_shared_weights_are_one_initializer_with_several_readers() -> None:
     b = Builder("net")
     left, right = b.input(3, 8, name="left"), b.input(3, 8, name="right")
     tower = ops.Conv(out=4, kernel=3, reparam="weight_norm")
-    ends = tuple(b.add(tower, (x,), "tower")[0] for x in (left, right))
+    ends = tuple(b.add(tower, (x,), "tower", scope)[0] for x, scope in ((left, 0), (right, again(b, "tower"))))
     graph = Graph(b.program(b.add(ops.Add(), ends, "add")[0]))
     model = onnx_model.model(graph, onnx_run.random_weights(graph))
     assert [tensor.name for tensor in model.graph.initializer] == ["tower.weight", "tower.bias"]
