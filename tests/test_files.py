@@ -45,7 +45,8 @@ def test_a_failure_half_way_leaves_what_was_there_and_nothing_else(tmp_path: Pat
 
 
 def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
-    """`kill -9` in the middle of writing does not touch the target (a temporary file may stay)."""
+    """`kill -9` in the middle of writing does not touch the target; the next run clears away what was unfinished, but
+    not what another process is writing."""
     target = tmp_path / "a"
     target.write_bytes(b"old")
     program = (
@@ -57,6 +58,43 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"half\n"
         process.send_signal(signal.SIGKILL)
+    assert target.read_bytes() == b"old"
+    assert len(names(tmp_path)) == 2
+
+    def while_another_writes() -> Iterator[bytes]:
+        yield b"n"
+        write_atomic(tmp_path / "b", b"other")
+        yield b"ew"
+
+    write_atomic(target, while_another_writes())
+    assert names(tmp_path) == ["a", "b"]
+    assert target.read_bytes() == b"new"
+
+
+def test_devices_pipes_and_open_files_are_written_into(tmp_path: Path) -> None:
+    write_atomic(os.devnull, b"x")
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        write_atomic(pipe, b"through")
+        assert reader.communicate()[0] == b"through"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    log = tmp_path / "log"
+    log.write_bytes(b"before ")
+    program = "from archdsl.files import write_atomic; write_atomic('/dev/stdout', b'here'); print(' after')"
+    with log.open("ab") as file:
+        subprocess.run([sys.executable, "-c", program], stdout=file, check=True)
+    assert log.read_bytes() == b"before here after\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_that_may_not_be_written_stays(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    target.write_bytes(b"old")
+    target.chmod(0o440)
+    with pytest.raises(FileError, match="permission denied"):
+        write_atomic(target, b"new")
     assert target.read_bytes() == b"old"
 
 

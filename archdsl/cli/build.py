@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archdsl.cli import console, inputs, options
-from archdsl.cli.outputs import may_write
+from archdsl.cli.outputs import may_write, texts_of
 from archdsl.cli.places import check_where
 from archdsl.diagnostics import UsageError, quote
 from archdsl.files import needs_file
@@ -58,7 +59,7 @@ def build(
     names = inputs.specs(specs)
     if target is None and out is None:
         raise UsageError("name a target with --target, or a file with -o whose suffix says it")
-    if len(names) > 1 and out is not None and not out.is_dir():
+    if len(names) > 1 and out is not None and not os.path.isdir(out):
         raise UsageError(f"{len(names)} specs need a folder: `-o {quote(str(out))}` is none")
     chosen = registry.target(target) if target is not None else registry.target_of(out or "")
     settings, limits = inputs.settings(set_), inputs.limits(limit)
@@ -67,7 +68,9 @@ def build(
     for name in console.progress(names, "Building"):
         graph = graph_of(inputs.spec(name), arch, settings, limits)
         path = _path(graph.name, chosen, out)
-        may_write(path, force)
+        may_write(path, force, (*names, weights, pass_file, *texts_of(graph)))
+        if any(str(path) == entry["file"] for entry in written):
+            raise UsageError(f"two of the specs are `{quote(graph.name)}`: {quote(str(path))} can hold one of them")
         arrays: Callable[[], dict[str, np.ndarray]] = partial(weights_of, graph, weights, seed, console.note)
         if rewrites:
             result = rewritten(graph, rewrites)
@@ -87,6 +90,6 @@ def build(
 
 def _path(arch: str, target: Target, out: Path | None) -> Path:
     """Where a result goes: the file that was named, or one of the arch's name."""
-    if out is not None and not out.is_dir():
+    if out is not None and not os.path.isdir(out):
         return out
     return (out or Path()) / f"{arch}{target.suffixes[0]}"

@@ -11,6 +11,7 @@ import typer
 
 from archdsl.cli import console, inputs, options
 from archdsl.diagnostics import CompileError, Diagnostic
+from archdsl.files import FileError
 
 if TYPE_CHECKING:
     from archdsl.compiler import Spec
@@ -41,13 +42,24 @@ def check(
     reports = []
     for name, (report, line, diagnostics) in zip(console.progress(names, "Checking"), checks, strict=True):
         reports.append({"file": name, **report})
+        if "error" in report and len(names) == 1:
+            raise FileError(report["error"])
         if not as_json:
-            console.say(f"{name}: ok{line}") if report["ok"] else console.complain(CompileError(diagnostics))
+            _tell(name, report, line, diagnostics)
     ok = all(report["ok"] for report in reports)
     if as_json:
         console.say_json(ok=ok, files=reports)
     if not ok:
-        raise typer.Exit(1)
+        raise typer.Exit(2 if any("error" in report for report in reports) else 1)
+
+
+def _tell(name: str, report: dict[str, Any], line: str, diagnostics: tuple[Diagnostic, ...]) -> None:
+    if report["ok"]:
+        console.say(f"{name}: ok{line}")
+    elif "error" in report:
+        console.note(report["error"])
+    else:
+        console.complain(CompileError(diagnostics))
 
 
 Checked = tuple[dict[str, Any], str, tuple[Diagnostic, ...]]
@@ -82,6 +94,8 @@ def _checked(spec: Spec, arch: str | None, settings: dict[str, Any], limits: Lim
         else:
             graphs = check_spec(spec, limits=limits)
         return _report(graphs), _figures(graphs), ()
+    except FileError as error:  # among several files; the others are checked all the same
+        return {"ok": False, "archs": [], "diagnostics": [], "error": str(error)}, "", ()
     except CompileError as error:
         wrong = [item.json() for item in error.diagnostics]
         return {"ok": False, "archs": [], "diagnostics": wrong}, "", error.diagnostics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from archdsl.cli import console, inputs, options
-from archdsl.cli.outputs import may_write
+from archdsl.cli.outputs import may_write, texts_of
 from archdsl.files import STANDARD
 
 
@@ -25,7 +25,7 @@ def expand(
     from archdsl.targets import registry
 
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
-    may_write(out, force)
+    may_write(out, force, (spec, *texts_of(graph)))
     request = registry.Request(partial(weights_of, graph, None, 0))
     registry.produce(registry.target("arch"), graph, request, out or STANDARD)
     if out is not None and str(out) != STANDARD:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
+import os
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archdsl.diagnostics import CompileError, UsageError, closest, quote
@@ -32,8 +32,8 @@ def specs(arguments: Sequence[str]) -> list[str]:
     """The arguments, with each folder replaced by the specs under it, in order of their names."""
     found: list[str] = []
     for argument in arguments:
-        if argument != STANDARD and Path(argument).is_dir():
-            inside = sorted(str(path) for path in Path(argument).rglob("*.arch"))
+        if argument != STANDARD and os.path.isdir(argument):
+            inside = sorted(_under(argument))
             if not inside:
                 raise UsageError(f"{quote(argument)} holds no .arch file")
             found += inside
@@ -42,6 +42,18 @@ def specs(arguments: Sequence[str]) -> list[str]:
     if found.count(STANDARD) > 1:
         raise UsageError("stdin (-) can be read once")
     return found
+
+
+def _under(folder: str) -> Iterator[str]:
+    """The specs under a folder, in links to other folders not looked for. Raises `FileError` for one that is no file,
+    which nobody could read to its end."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            if name.endswith(".arch"):
+                if os.path.exists(path) and not os.path.isfile(path):
+                    raise FileError(f"{quote(path)} is no file")
+                yield path
 
 
 def settings(pairs: Sequence[str] | None) -> dict[str, Any]:

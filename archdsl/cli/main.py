@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from archdsl.cli import console
-from archdsl.diagnostics import ArchdslError, CompileError, UsageError
+from archdsl.diagnostics import ArchdslError, CompileError, UsageError, quote
 from archdsl.files import FileError
 
 WRONG, USAGE, MISSING, FAULT, INTERRUPTED, CLOSED_PIPE = 1, 2, 3, 70, 130, 141
@@ -57,6 +57,9 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(f"this needs {error.name}: pip install 'archdsl[{EXTRAS[error.name]}]'", MISSING, as_json)
     except ArchdslError as error:
         return _failed(str(error), _code(error), as_json)
+    except OSError as error:  # of a path that no room expected: too long a name, a folder that may not be searched
+        name = f"{quote(os.fsdecode(error.filename))}: " if error.filename else ""
+        return _failed(f"{name}{error.strerror or error}", USAGE, as_json)
     except Exception as error:
         return _fault(error)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from archdsl.diagnostics import UsageError, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +32,18 @@ Jobs = Annotated[
     typer.Option("-j", "--jobs", metavar="NUMBER", min=1, help="Processes; where specs are many, one a core."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def _out(text: str) -> Path:
+    """Where a result goes. Raises `UsageError` for a folder that is not there (a `Path` forgets the last slash)."""
+    if text.endswith(("/", os.sep)) and not os.path.isdir(text):
+        raise UsageError(f"{quote(text)}: there is no such folder")
+    return Path(text)
+
+
 Out = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="The file to write, or - for stdout.", allow_dash=True),
+    typer.Option("-o", "--output", metavar="FILE", help="The file to write, or - for stdout.", parser=_out),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that archdsl did not write.")]
 Weights = Annotated[

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archdsl.diagnostics import UsageError, quote
-from archdsl.files import STANDARD
+from archdsl.files import STANDARD, replaceable
+from archdsl.marks import NEAR, is_ours
 
-MARK = b"archdsl"  # stands near an end of every file that archdsl writes
-HEAD = 4096  # bytes at each end that are searched for it
+if TYPE_CHECKING:
+    from archdsl.graph import Graph
 
 
-def may_write(path: Path | None, force: bool) -> None:
-    """Raises `UsageError` if a file is there that archdsl did not write, unless it is forced."""
-    if path is None or force or str(path) == STANDARD or not path.is_file():
+def may_write(path: Path | None, force: bool, reads: Iterable[str | os.PathLike[str] | None] = ()) -> None:
+    """Raises `UsageError` if a file is there that archdsl did not write, unless it is forced.
+
+    What the command `reads` is never written over, not even by force.
+    """
+    if path is None or str(path) == STANDARD or not replaceable(path):
+        return
+    if any(_same(path, read) for read in reads if read is not None):
+        raise UsageError(f"{quote(str(path))} is read and would be written too: name another file")
+    if force or not os.path.isfile(path):
         return
     with path.open("rb") as file:
-        ends = file.read(HEAD)
-        if path.stat().st_size > HEAD:
-            file.seek(-min(HEAD, path.stat().st_size - HEAD), os.SEEK_END)
-            ends += file.read(HEAD)
-    if ends and MARK not in ends:
+        beginning = file.read(NEAR)
+        file.seek(max(0, path.stat().st_size - NEAR))
+        end = file.read(NEAR)
+    if beginning and not is_ours(beginning, end):
         raise UsageError(f"{quote(str(path))} was not written by archdsl: --force overwrites it")
+
+
+def texts_of(graph: Graph) -> set[Path]:
+    """The files that a graph was elaborated from, as far as something of them is in it."""
+    spans = (item.span for item in (*graph.nodes, *graph.scopes))
+    return {span.source.path for span in spans if span is not None and span.source.path is not None}
+
+
+def _same(path: Path, other: str | os.PathLike[str]) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:  # one of them is not there
+        return os.path.realpath(path) == os.path.realpath(other)

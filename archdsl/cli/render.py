@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archdsl.cli import console, inputs, options
-from archdsl.cli.outputs import may_write
+from archdsl.cli.outputs import may_write, texts_of
 
 Format = Annotated[
     str | None, typer.Option("--format", metavar="FORMAT", help="svg, png, pdf or dot; else -o's suffix.")
@@ -39,7 +39,7 @@ def render(
     inputs.depth(depth)
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
     path = out if out is not None else Path(f"{graph.name}{picture.suffixes[0]}")
-    may_write(path, force)
+    may_write(path, force, (spec, *texts_of(graph)))
     request = registry.Request(partial(weights_of, graph, None, 0), depth, renderer)
     registry.produce(picture, graph, request, path)
     if str(path) != "-":

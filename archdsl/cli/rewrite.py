@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli import console, inputs, options
-from archdsl.cli.outputs import may_write
+from archdsl.cli.outputs import may_write, texts_of
 from archdsl.cli.places import check_where
 from archdsl.diagnostics import UsageError, quote
 from archdsl.files import STANDARD, needs_file, write
@@ -60,8 +61,10 @@ def rewrite(
     chosen = options.chosen_passes(passes, pass_file)
     if not chosen:
         raise UsageError("name a pass: --pass fold-batchnorm (`archdsl passes` lists them)")
-    _check_files(out, weights, save_weights, force, as_json)
+    _check_files(out, weights, save_weights, as_json)
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
+    for path in (out, save_weights):
+        may_write(path, force, (spec, weights, pass_file, *texts_of(graph)))
     result = rewritten(graph, chosen)
     check_where(chosen, graph, result.graph)
     proofs = proved(graph, chosen) if verify else []
@@ -85,7 +88,7 @@ def rewrite(
         raise typer.Exit(1)
 
 
-def _check_files(out: Path | None, weights: Path | None, save_weights: Path | None, force: bool, as_json: bool) -> None:
+def _check_files(out: Path | None, weights: Path | None, save_weights: Path | None, as_json: bool) -> None:
     """Raises `UsageError` for files that cannot be what they are named for, before any work is done."""
     from archdsl.weights.checkpoint import saved_as
 
@@ -96,18 +99,16 @@ def _check_files(out: Path | None, weights: Path | None, save_weights: Path | No
     for path in (out, save_weights):
         if path is None or str(path) == STANDARD:
             continue
-        if path.is_dir() or not path.parent.is_dir():
-            raise UsageError(f"{quote(str(path))}: {'is a directory' if path.is_dir() else 'there is no such folder'}")
-        if weights is not None and path.resolve() == weights.resolve():
-            raise UsageError(f"{quote(str(path))} is read and would be written too: name another file")
+        if os.path.isdir(path) or not os.path.isdir(path.parent):
+            raise UsageError(
+                f"{quote(str(path))}: {'is a directory' if os.path.isdir(path) else 'there is no such folder'}"
+            )
     if save_weights is not None:
         if str(save_weights) == STANDARD:
             raise UsageError("weights are not written to stdout: name a file with --save-weights")
         saved_as(save_weights)
         if out is not None and out.resolve() == save_weights.resolve():
             raise UsageError(f"{quote(str(out))} cannot hold both the spec and the weights")
-    for path in (out, save_weights):
-        may_write(path, force)
 
 
 def _new(result: Result) -> list[str]:

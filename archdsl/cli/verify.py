@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -89,8 +90,8 @@ def verify(
         raise UsageError(
             "--save-weights needs weights to map: name a checkpoint, or give those of the first spec with --weights"
         )
-    _check_target(save_weights, [Path(name) for name in given] + ([weights] if weights is not None else []))
-    may_write(save_weights, force)
+    _check_target(save_weights)
+    may_write(save_weights, force, (left, right, weights, pass_file))
     chosen = options.chosen_passes(passes, pass_file)
     graphs = [_graph(name, set_, limit) for name in (left, right) if name not in given]
     if given:
@@ -106,7 +107,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _check_target(path: Path | None, read: Sequence[Path]) -> None:
+def _check_target(path: Path | None) -> None:
     """Raises `UsageError` for a file that weights cannot be written to, before any work is done."""
     from archdsl.weights.checkpoint import saved_as
 
@@ -115,10 +116,10 @@ def _check_target(path: Path | None, read: Sequence[Path]) -> None:
     if str(path) == STANDARD:
         raise UsageError("weights are not written to stdout: name a file with --save-weights")
     saved_as(path)
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"{quote(str(path))}: {'is a directory' if path.is_dir() else 'there is no such folder'}")
-    if any(path.resolve() == file.resolve() for file in read):
-        raise UsageError(f"{quote(str(path))} is read and would be written too: name another file")
+    if os.path.isdir(path) or not os.path.isdir(path.parent):
+        raise UsageError(
+            f"{quote(str(path))}: {'is a directory' if os.path.isdir(path) else 'there is no such folder'}"
+        )
 
 
 def _graph(name: str, set_: list[str] | None, limit: list[str] | None) -> Graph:

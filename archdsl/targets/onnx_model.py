@@ -7,7 +7,9 @@ operator (pools with `ceil`, asymmetric padding) it is spelt out in ones that th
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
@@ -16,7 +18,7 @@ import onnx
 
 from archdsl import __version__
 from archdsl.diagnostics import UsageError
-from archdsl.files import write_atomic
+from archdsl.files import replaceable, write_atomic, write_by_digest
 from archdsl.graph import Graph
 from archdsl.ir import Value
 from archdsl.ops.base import Input, Learned
@@ -35,6 +37,7 @@ from archdsl.targets.onnx_place import Place
 
 OPSET = 17
 IR_VERSION = 8
+DIGITS = 16  # of the digest in the name of a file of weights
 BIGGEST_MODEL = 2**31 - 1  # bytes that protobuf reads as one message
 
 
@@ -81,22 +84,40 @@ def write(
 ) -> bytes:
     """The bytes of the model, those of `model(...)` serialised; with a `path`, a file of them, and `b""`.
 
-    With `external` the weights go to `NAME.onnx.data` beside the file; that happens by itself where the model would
-    pass 2 GB, the bound of protobuf. Raises `FileError`, `UsageError` where external data has no file to stand
-    beside, and as `model` does.
+    With `external` the weights go to a file beside it, `NAME.onnx.DIGEST.data`; that happens by itself where the model
+    would pass 2 GB, the bound of protobuf. A model written again points to another file, so that whoever reads the
+    model at any time finds the data that it was written with; the data of the model before stays until the next time.
+    Raises `FileError`, `UsageError` where external data has no file to stand beside, and as `model` does.
     """
     emission = _emitted(graph, weights, dtype)
     if external is None:
         external = emission.bytes > BIGGEST_MODEL
-    if external and path is None:
+    if external and (path is None or not replaceable(path)):
         raise UsageError("weights beside the model need a file to stand beside: give a path")
     if path is None:
         return b"".join(_message(emission, None))
-    data = Path(path).with_name(f"{Path(path).name}.data") if external else None
-    if data is not None:
-        write_atomic(data, external_data(emission.initializers))
+    data = _beside(Path(path), emission) if external else None
     write_atomic(path, _message(emission, data.name if data else None))
+    if data is not None:
+        _forget(data)
     return b""
+
+
+def _beside(path: Path, emission: Emission) -> Path:
+    """The file of the weights beside a model's, named after what it holds."""
+    real = Path(os.path.realpath(path))
+    return write_by_digest(
+        lambda digest: real.with_name(f"{real.name}.{digest[:DIGITS]}.data"), external_data(emission.initializers)
+    )
+
+
+def _forget(data: Path) -> None:
+    """Removes what earlier models of this name left, save the latest: somebody may have just opened that model."""
+    ours = re.compile(f"{re.escape(data.name[: -DIGITS - len('.data')])}[0-9a-f]{{{DIGITS}}}\\.data")
+    with contextlib.suppress(OSError):
+        others = [other for other in data.parent.iterdir() if ours.fullmatch(other.name) and other != data]
+        for other in sorted(others, key=lambda file: file.stat().st_mtime)[:-1]:
+            other.unlink()
 
 
 def _message(emission: Emission, location: str | None) -> Iterator[Buffer]:

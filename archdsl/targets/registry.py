@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from archdsl.diagnostics import UsageError, closest, quote
 from archdsl.files import write
 from archdsl.graph.graph import Graph
-from archdsl.targets import marks
+from archdsl import marks
 
 if TYPE_CHECKING:
     import numpy as np

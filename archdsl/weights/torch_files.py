@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from archdsl.marks import NO_COMMENT, ZIP_END
 from archdsl.weights.checkpoint import Arrays, WeightsError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -38,6 +40,8 @@ def torch_bytes(arrays: Mapping[str, np.ndarray]) -> memoryview:
 
     buffer = io.BytesIO()
     torch.save({key: torch.from_numpy(np.array(array, order="C")) for key, array in arrays.items()}, buffer)
+    buffer.seek(-len(NO_COMMENT), os.SEEK_END)
+    buffer.write(ZIP_END)
     return buffer.getbuffer()
 
 

@@ -1,6 +1,7 @@
 """What each command does, run in this process."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,82 @@ def test_what_another_wrote_stays_unless_it_is_forced(command: list[str], folder
     assert out.read_text() == "<svg>mine</svg>"
     assert run([*command, "-o", str(out), "--force"]) == 0
     assert out.read_text() != "<svg>mine</svg>"
+
+
+def test_a_file_that_only_speaks_of_archdsl_is_not_archdsls(folder: Path, capsys: Captured) -> None:
+    """The mark counts in its place alone, in every format: a text around it, or the mark further down, is the user's."""
+    for suffix in (suffix for target in registry.TARGETS.values() for suffix in target.suffixes):
+        out = folder / f"out{suffix}"
+        if run(["build", "tiny.arch", "-o", str(out)]) == 3:
+            continue
+        own = out.read_bytes()
+        for mine in (b"import archdsl\n", b"# archdsl\n" + own + b"# archdsl\n", b"\0" * 5000 + own + b"\0" * 5000):
+            out.write_bytes(mine)
+            assert run(["build", "tiny.arch", "-o", str(out)]) == 2, suffix
+            assert out.read_bytes() == mine
+    assert "was not written by archdsl" in capsys.readouterr().err
+
+
+def test_what_is_read_is_not_written_over_not_even_by_force(folder: Path, capsys: Captured) -> None:
+    (folder / "main.arch").write_text('from "tiny.arch" import tiny\narch main = tiny()\n')
+    (folder / "link.arch").symlink_to("tiny.arch")
+    assert run(["build", "tiny.arch", "-o", "w.safetensors"]) == 0
+    assert run(["rewrite", "tiny.arch", "--pass", "fold-batchnorm", "--save-weights", "w.pth", "-o", "-"]) == 0
+    text = (SPECS.parent / "archdsl" / "passes" / "drop_dropout.py").read_text()
+    text = text.replace("class DropDropout", "class Mine").replace("from __future__ import annotations\n", "")
+    (folder / "p.py").write_text(text)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    fold = ["--pass", "fold-batchnorm"]
+    for command in (
+        ["expand", "tiny.arch", "-o", "tiny.arch"],
+        ["expand", "tiny.arch", "-o", "link.arch"],
+        ["expand", "main.arch", "-o", "tiny.arch"],
+        ["build", "main.arch", "--target", "spec", "-o", "main.arch"],
+        ["render", "tiny.arch", "--format", "svg", "-o", "tiny.arch"],
+        ["build", "tiny.arch", "--weights", "w.safetensors", "-o", "w.safetensors"],
+        ["rewrite", "tiny.arch", *fold, "-o", "tiny.arch"],
+        ["rewrite", "main.arch", *fold, "-o", "tiny.arch"],
+        ["rewrite", "tiny.arch", *fold, "--weights", "w.safetensors", "--save-weights", "w.safetensors", "-o", "-"],
+        ["rewrite", "tiny.arch", *fold, "--pass-file", "p.py", "-o", "p.py"],
+        ["verify", "tiny.arch", "w.safetensors", "--save-weights", "w.safetensors"],
+    ):
+        assert run([*command, "--force"]) == 2, command
+        assert "is read and would be written too" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_weights_that_archdsl_saved_are_saved_again(folder: Path) -> None:
+    for _ in range(2):
+        assert run(["rewrite", "tiny.arch", "--pass", "fold-batchnorm", "--save-weights", "w.pth", "-o", "-"]) == 0
+
+
+def test_a_folder_that_is_not_there_is_no_file(folder: Path, capsys: Captured) -> None:
+    assert run(["build", "tiny.arch", "--target", "torch", "-o", "gone/"]) == 2
+    assert "gone/: there is no such folder" in capsys.readouterr().err
+    assert files(folder) == set()
+
+
+def test_two_archs_of_one_name_do_not_share_a_file(folder: Path, capsys: Captured) -> None:
+    (folder / "out").mkdir()
+    (folder / "more").mkdir()
+    (folder / "more" / "tiny.arch").write_text(TINY)
+    assert run(["build", "tiny.arch", "more/tiny.arch", "--target", "torch", "-o", "out"]) == 2
+    assert "two of the specs are `tiny`" in capsys.readouterr().err
+
+
+def test_pipes_links_and_long_names_are_one_line_each(folder: Path, capsys: Captured) -> None:
+    inside = folder / "inside"
+    inside.mkdir()
+    (inside / "again").symlink_to(inside)
+    (inside / "loop.arch").symlink_to("loop.arch")
+    assert run(["check", "inside", "tiny.arch"]) == 2
+    said = capsys.readouterr()
+    assert "tiny.arch: ok" in said.out
+    assert said.err.count("\n") == 1
+    os.mkfifo(inside / "pipe.arch")
+    for argument in ("inside", "n" * 300, "n" * 300 + ".arch", "n/" * 3000):
+        assert run(["check", argument]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_several_specs_go_to_a_folder(folder: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,19 @@ def small() -> Graph:
     y = b.add(ops.Flatten(), (y,), "flatten")[0]
     y = b.add(ops.Dropout(), (y,), "dropout")[0]
     return Graph(b.program(b.add(ops.Linear(out=5), (y,), "fc")[0], doc="A test.", digest="5f", source="/a/small.arch"))
+
+
+def wide() -> Graph:
+    """A net whose weights are worth a file of their own."""
+    b = Builder("net")
+    x = b.add(ops.Flatten(), (b.input(3, 8, 8),), "0")[0]
+    x = b.add(ops.Linear(out=50), (x,), "1")[0]
+    x = b.add(ops.Linear(out=30), (x,), "2")[0]
+    return Graph(b.program(b.add(ops.Linear(out=20), (x,), "3")[0]))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
 
 
 def assert_agrees(graph: Graph, gate: float = REFERENCE) -> None:
@@ -223,19 +238,15 @@ def test_a_missing_weight_and_one_of_another_size_are_said_by_key() -> None:
 
 
 def test_weights_beside_the_model_compute_the_same(tmp_path: Path) -> None:
-    b = Builder("net")
-    x = b.add(ops.Flatten(), (b.input(3, 8, 8),), "0")[0]
-    x = b.add(ops.Linear(out=50), (x,), "1")[0]
-    x = b.add(ops.Linear(out=30), (x,), "2")[0]
-    graph = Graph(b.program(b.add(ops.Linear(out=20), (x,), "3")[0]))
+    graph = wide()
     weights, path = onnx_run.random_weights(graph), tmp_path / "a.onnx"
     assert onnx_model.write(graph, weights, path, external=True) == b""
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.onnx", "a.onnx.data"]
+    assert [re.sub("[0-9a-f]{16}", "DIGEST", name) for name in names(tmp_path)] == ["a.onnx", "a.onnx.DIGEST.data"]
     assert path.stat().st_size < 4_000
     onnx.checker.check_model(str(path), full_check=True)
     model = onnx.load(path)
-    names = [tensor.name for tensor in model.graph.initializer]
-    assert names == ["1.weight", "1.bias", "2.weight", "2.bias", "3.weight", "3.bias"]
+    keys = [tensor.name for tensor in model.graph.initializer]
+    assert keys == ["1.weight", "1.bias", "2.weight", "2.bias", "3.weight", "3.bias"]
     for tensor in model.graph.initializer:
         assert np.array_equal(onnx.numpy_helper.to_array(tensor), weights[tensor.name].astype(np.float32))
     bare = onnx.load(path, load_external_data=False)
@@ -247,13 +258,31 @@ def test_weights_beside_the_model_compute_the_same(tmp_path: Path) -> None:
     assert np.array_equal(whole[0], beside[0])
 
 
+def test_a_reader_finds_the_data_of_the_model_that_it_opened(tmp_path: Path) -> None:
+    """Models of other weights have data of other names; the last one's stays, so that who just opened it can go on."""
+    graph, path = wide(), tmp_path / "a.onnx"
+    unrelated = tmp_path / "a.onnx.data"
+    unrelated.write_bytes(b"mine")
+    weights = [onnx_run.random_weights(graph, seed) for seed in range(4)]
+    for before, after in itertools.pairwise(weights):
+        onnx_model.write(graph, before, path, external=True)
+        opened = onnx.load(path, load_external_data=False)
+        onnx_model.write(graph, after, path, external=True)
+        for model, expected in ((opened, before), (onnx.load(path, load_external_data=False), after)):
+            onnx.external_data_helper.load_external_data_for_model(model, str(tmp_path))
+            for tensor in model.graph.initializer:
+                assert np.array_equal(onnx.numpy_helper.to_array(tensor), expected[tensor.name].astype(np.float32))
+    assert len(names(tmp_path)) == 4  # the model, its data, that of the model before, and what was there
+    assert unrelated.read_bytes() == b"mine"
+
+
 def test_weights_go_beside_the_model_where_protobuf_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = small()
     weights = onnx_run.random_weights(graph)
     onnx_model.write(graph, weights, tmp_path / "whole.onnx")
     monkeypatch.setattr(onnx_model, "BIGGEST_MODEL", 1000)
     onnx_model.write(graph, weights, tmp_path / "apart.onnx")
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["apart.onnx", "apart.onnx.data", "whole.onnx"]
+    assert [name.split(".")[0] for name in names(tmp_path)] == ["apart", "apart", "whole"]
     with pytest.raises(UsageError, match="give a path"):
         onnx_model.write(graph, weights)
 
