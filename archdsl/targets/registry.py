@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archdsl import marks
 from archdsl.diagnostics import UsageError, closest, quote
 from archdsl.files import write
 from archdsl.graph.graph import Graph
-from archdsl import marks
 
 if TYPE_CHECKING:
     import numpy as np

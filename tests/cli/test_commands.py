@@ -100,7 +100,7 @@ def test_what_another_wrote_stays_unless_it_is_forced(command: list[str], folder
 
 
 def test_a_file_that_only_speaks_of_archdsl_is_not_archdsls(folder: Path, capsys: Captured) -> None:
-    """The mark counts in its place alone, in every format: a text around it, or the mark further down, is the user's."""
+    """The mark counts in its place alone, in every format: a text around it, or it further down, is the user's."""
     for suffix in (suffix for target in registry.TARGETS.values() for suffix in target.suffixes):
         out = folder / f"out{suffix}"
         if run(["build", "tiny.arch", "-o", str(out)]) == 3:
