@@ -64,7 +64,7 @@ def build(
     chosen = registry.target(target) if target is not None else registry.target_of(out or "")
     settings, limits = inputs.settings(set_), inputs.limits(limit)
     rewrites = options.chosen_passes(passes, pass_file)
-    written = []
+    written: list[dict[str, str]] = []
     for name in console.progress(names, "Building"):
         graph = graph_of(inputs.spec(name), arch, settings, limits)
         path = _path(graph.name, chosen, out)

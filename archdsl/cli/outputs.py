@@ -36,7 +36,7 @@ def may_write(path: Path | None, force: bool, reads: Iterable[str | os.PathLike[
 
 def texts_of(graph: Graph) -> set[Path]:
     """The files that a graph was elaborated from, as far as something of them is in it."""
-    spans = (item.span for item in (*graph.nodes, *graph.scopes))
+    spans = [*(node.span for node in graph.nodes), *(scope.span for scope in graph.scopes)]
     return {span.source.path for span in spans if span is not None and span.source.path is not None}
 
 
