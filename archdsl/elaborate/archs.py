@@ -265,7 +265,7 @@ def _set(
         if name not in known:
             span = arch.declaration.name.span
             raise Found(arguments.UnknownParameter(span, arch.name, name, known))
-        value = _outside(name, value, arch.module, elaborator)
+        value = _outside(name, value, tuple(_files(arch, elaborator)), elaborator)
         if name not in layer.parameters():
             if not isinstance(value, int) or isinstance(value, bool):
                 raise Found(arguments.WrongParameter(None, name, "a whole number", kind_of(value)))
@@ -285,13 +285,12 @@ def _set(
     return replace(layer, bound=tuple(bound.items())), symbols
 
 
-def _outside(name: str, value: Any, module: Module, elaborator: Elaborator) -> Any:
-    """A value given by a caller as the language has it."""
+def _outside(name: str, value: Any, files: tuple[Module, ...], elaborator: Elaborator) -> Any:
+    """A value given by a caller as the language has it; its names are those of the first file that knows them."""
     if isinstance(value, Expression):
-        source = Source(value.text, "<argument>")
-        return elaborator.expressions.value(parse_expression(source), Env(module))
+        return _written(parse_expression(Source(value.text, "<argument>")), files, elaborator)
     if isinstance(value, list | tuple):
-        return tuple(_outside(name, item, module, elaborator) for item in value)
+        return tuple(_outside(name, item, files, elaborator) for item in value)
     if isinstance(value, str) and not (is_string(value) and len(value) <= elaborator.limits.text):
         raise Found(arguments.WrongParameter(None, name, "a string of the language", f"`{quote(value)}`"))
     if value is None or isinstance(value, bool | int | float | str):
@@ -299,6 +298,28 @@ def _outside(name: str, value: Any, module: Module, elaborator: Elaborator) -> A
     raise Found(
         arguments.WrongParameter(None, name, "a number, a string, a list or an Expression", type(value).__name__)
     )
+
+
+def _written(expression: tree.Expr, files: tuple[Module, ...], elaborator: Elaborator) -> Any:
+    unknown: Found | None = None
+    for module in files:
+        try:
+            return elaborator.expressions.value(expression, Env(module))
+        except Found as found:
+            if not isinstance(found.problem, names.UnknownName):
+                raise
+            unknown = unknown or found
+    assert unknown is not None
+    raise unknown
+
+
+def _files(arch: ArchValue, elaborator: Elaborator) -> Iterator[Module]:
+    """The file of an arch, and those down its chain of variants to the one that has the body."""
+    yield arch.module
+    declaration = arch.declaration
+    if isinstance(declaration, tree.ArchVariant):
+        base = elaborator.expressions.of_module(arch.module, declaration.base.name.name, declaration.base.span)
+        yield from _files(base, elaborator)
 
 
 def _same_kind(old: Any, new: Any) -> bool:

@@ -319,13 +319,26 @@ class Layers:
                 continue  # told already; in the body the name keeps its own meaning
             bound = values.get(parameter.name.name)
             if bound is not None:
-                value = bound.value
+                value = self._in_slot(bound.value, parameter.default, frame)
             else:
                 assert parameter.default is not None
                 value = self.expressions.value(parameter.default, frame)
             frame.names[parameter.name.name] = value
             frame.spans[parameter.name.name] = parameter.name.span
         return frame
+
+    def _in_slot(self, value: Any, default: tree.Expr | None, frame: Env) -> Any:
+        """A layer in the place of a parameter's own: where both are the same block or operation, the `defaults`
+        that hold for the one that is replaced go on to hold, save where the caller has its own."""
+        if not isinstance(value, LayerValue) or default is None:
+            return value
+        try:
+            own = self.expressions.value(default, frame)
+        except Found:
+            return value
+        if not isinstance(own, LayerValue) or not own.defaults or own.target != value.target:
+            return value
+        return replace(value, defaults=tuple({**dict(own.defaults), **dict(value.defaults)}.items()))
 
     @staticmethod
     def _nothing_missing(block: BlockValue, values: dict[str, Bound], call: Span) -> None:

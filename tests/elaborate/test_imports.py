@@ -109,3 +109,36 @@ def test_a_mistake_in_an_imported_file_names_that_file(tmp_path: Path) -> None:
     assert item.span is not None
     assert item.span.location == "lib/a.arch:1:13"
     assert item.notes[-1] == "in U(), called at main.arch:3:1, as 0"
+
+
+UNIT = "block Unit(out, act=relu, norm=none) { conv(out, 1x1) -> norm -> act }\n"
+FAMILY = 'from "unit.arch" import Unit\ndefaults Unit(act=silu)\nblock Body(unit=Unit(norm=batchnorm)) { unit(4) }\n'
+
+
+@pytest.mark.parametrize(
+    ("main", "expected"),
+    [
+        ("Body", ["batchnorm", "silu"]),
+        ("Body(unit=Unit)", ["silu"]),
+        ("Body(unit=Unit(norm=batchnorm))", ["batchnorm", "silu"]),
+        ("Body(unit=Unit(act=tanh))", ["tanh"]),
+        ("Body(unit=Unit(act=none))", []),
+        ("Body(unit=Own)", ["gelu"]),
+        ("Body(unit=Wide)", ["silu"]),
+        ("Wide(4)", ["relu"]),
+        ("_ { defaults Unit(act=gelu)\nBody(unit=Unit) }", ["gelu"]),
+        ("_ { defaults Unit(norm=batchnorm)\nBody(unit=Unit) }", ["batchnorm", "silu"]),
+        ("let mine = Unit(norm=none)\nBody(unit=mine) -> mine(4)", ["silu", "conv", "relu"]),
+    ],
+)
+def test_a_layer_in_the_place_of_the_same_one_takes_its_defaults(
+    tmp_path: Path, main: str, expected: list[str]
+) -> None:
+    """What a file's `defaults` say of a block holds also for a caller's own, where the caller says nothing else."""
+    own = "block Own(out) { conv(out, 1x1) -> gelu }\nblock Wide = Unit(norm=none)\n"
+    imports = 'from "unit.arch" import Unit\nfrom "family.arch" import Body\n'
+    kept = "block Kept() { Unit(3) -> Own(3) -> Wide(3) -> Body }\n"
+    text = f"{imports}{own}{kept}arch main() {{ input 3x8x8\n_: Kept\n{main} }}\n"
+    built = build(tmp_path, {"main.arch": text, "family.arch": FAMILY, "unit.arch": UNIT})
+    before = ["input", "conv", "relu", "conv", "gelu", "conv", "relu", "conv", "batchnorm", "silu", "conv"]
+    assert [node.op.word for node in built.nodes] == [*before, *expected]
