@@ -82,12 +82,12 @@ def graph_of(spec: Spec, arch: str | None, parameters: Mapping[str, Any], limits
 
 def weights_of(graph: Graph, weights: Weights | None, seed: int, note: Note | None = None) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint, if they are exactly the graph's, else initial values from the seed."""
-    from archdsl.weights import arrays_of, initial, match
-    from archdsl.weights import read as read_weights
+    from archdsl.weights import arrays_of, initial, match, opened
 
     if weights is None:
         return initial(graph, seed)
-    return match(graph, arrays_of(weights) if isinstance(weights, Mapping) else read_weights(weights), note or _quiet)
+    told = note or _quiet
+    return match(graph, arrays_of(weights, told) if isinstance(weights, Mapping) else opened(weights, told), told)
 
 
 def load(

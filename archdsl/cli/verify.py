@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from archdsl.prove.entries import Fit
     from archdsl.prove.equality import Verdict
     from archdsl.prove.prover import Proof
+    from archdsl.weights.stored import Stored
 
-CHECKPOINTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 HOW = {
     "name": "arrays have the spec's own names",
     "order": "arrays match by order and shape",
@@ -81,7 +81,9 @@ def verify(
 
     archdsl verify mobilenet_v2 timm_mobilenetv2.safetensors --save-weights mobilenet_v2.safetensors
     """
-    given = [name for name in (left, right) if Path(name).suffix in CHECKPOINTS]
+    from archdsl.weights.checkpoint import is_checkpoint
+
+    given = [name for name in (left, right) if is_checkpoint(name)]
     if len(given) == 2:
         raise UsageError("two checkpoints have no structure to compare: name the spec of one of them")
     if given and weights is not None:
@@ -171,13 +173,13 @@ def _checkpoint(graph: Graph, file: str, chosen: Sequence[Pass], save: Path | No
     """Whether a checkpoint's arrays are those of a spec, by names, order and shapes."""
     from archdsl.compiler import rewritten
     from archdsl.prove.entries import Misfit, fit, keeps_order
-    from archdsl.weights import match, read
+    from archdsl.weights import match, opened
 
     report = Report()
     if chosen:
         before, graph = graph, rewritten(graph, chosen).graph
         check_where(chosen, before, graph)
-    arrays = read(file)
+    arrays = opened(file, console.note)
     found = fit(graph, {key: array.shape for key, array in arrays.items()}, ordered=keeps_order(file, arrays))
     if isinstance(found, Misfit):
         report.ok = False
@@ -206,15 +208,16 @@ def _checkpoint(graph: Graph, file: str, chosen: Sequence[Pass], save: Path | No
     return report
 
 
-def _named(found: Fit, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _named(found: Fit, arrays: Mapping[str, Stored]) -> dict[str, Stored]:
     """The checkpoint's arrays under the spec's keys."""
     import numpy as np
 
-    from archdsl.prove.entries import without_prefix
+    from archdsl.weights.matching import without_prefix
+    from archdsl.weights.stored import stored
 
     plain = without_prefix(arrays)
     return {key: plain[other] for key, other in found.keys.items()} | {
-        key: np.zeros((), np.int64) for key in found.fresh
+        key: stored(np.zeros((), np.int64)) for key in found.fresh
     }
 
 

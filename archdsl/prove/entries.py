@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from archdsl.diagnostics import quote
 from archdsl.graph import Graph
-from archdsl.weights.matching import COUNTER, PREFIXES
+from archdsl.weights.matching import COUNTER, without_prefix
 
 ROLES = ("weight", "bias", "running_mean", "running_var", "weight_g", "weight_v")  # torch's names of a layer's arrays
 Sizes = Mapping[str, tuple[int, ...]]
-T = TypeVar("T")
 How = Literal["name", "order", "restored"]
 
 
@@ -106,14 +105,6 @@ def fit(graph: Graph, given: Sizes, *, ordered: bool) -> Fit | Misfit:
     else:
         found, how = restored(graph, layers, plain), "restored"
     return found if isinstance(found, Misfit) else _with_counters(graph, found, given, how)
-
-
-def without_prefix(given: Mapping[str, T]) -> Mapping[str, T]:
-    """The same without what DataParallel and torch.compile put before every key, if it is there."""
-    for prefix in PREFIXES:
-        if given and all(key.startswith(prefix) for key in given):
-            return without_prefix({key.removeprefix(prefix): value for key, value in given.items()})
-    return given
 
 
 def layers_of(graph: Graph) -> list[Layer]:

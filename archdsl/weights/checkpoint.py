@@ -2,7 +2,7 @@
 
 The layout of safetensors (github.com/huggingface/safetensors, "Format"): eight bytes with the length of a JSON header,
 the header, then the arrays without gaps. It is written here by hand, so that the same arrays give the same bytes and
-are never copied; it is read by the library.
+are never copied.
 """
 
 from __future__ import annotations
@@ -15,67 +15,60 @@ from typing import Any
 
 import numpy as np
 
-from archdsl.diagnostics import ArchdslError, UsageError
+from archdsl.diagnostics import UsageError, quote
 from archdsl.files import FileError, write_atomic
+from archdsl.weights.choosing import CHOICE, IN_MEMORY, Note, chosen, split_choice
+from archdsl.weights.safetensors_files import BY_NAME, read_safetensors
+from archdsl.weights.stored import Arrays, State, Stored, WeightsError, loaded, stored
 
-DTYPES = {
-    "float64": "F64",
-    "float32": "F32",
-    "float16": "F16",
-    "int64": "I64",
-    "int32": "I32",
-    "int16": "I16",
-    "int8": "I8",
-    "uint8": "U8",
-    "bool": "BOOL",
-}
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
-Arrays = dict[str, np.ndarray]
+SUFFIXES = (".safetensors", *TORCH_SUFFIXES)
 
 
-class WeightsError(ArchdslError):
-    """A checkpoint that cannot be read or written; the message names the file and says why."""
+def opened(path: str | os.PathLike[str], note: Note = lambda text: None) -> State:
+    """The arrays of a checkpoint by key, in the order of the file, their numbers not read yet.
 
-
-def read(path: str | os.PathLike[str]) -> Arrays:
-    """The arrays of a checkpoint by key, in the order of the file.
-
-    `.safetensors` is read with numpy alone; `.pt`, `.pth`, `.bin` and `.ckpt` by torch, tensors only
-    (`weights_only=True`), where a state_dict that lies under the key `state_dict`, `model_state_dict` or `model` is
-    found. Raises `WeightsError`, and
-    `FileError` if there is no such file.
+    `.safetensors` needs no torch; `.pt`, `.pth`, `.bin` and `.ckpt` are read by torch, tensors only
+    (`weights_only=True`). Of several sets of weights in a file `FILE#NAME` takes one; else it is the state_dict of the
+    file itself or under `state_dict`, `model_state_dict` or `model`, and `note` is told of the others. Raises
+    `WeightsError`, and `FileError` if there is no such file.
     """
-    file = Path(path)
+    file, choice = split_choice(os.fspath(path))
     if not file.is_file():
-        raise FileError(f"{file}: {'is a directory' if file.is_dir() else 'no such file'}")
+        raise FileError(f"{quote(str(file))}: {_lack(file)}")
     if file.suffix == ".safetensors":
-        return _read_safetensors(file)
+        if choice is not None:
+            raise WeightsError(f"{quote(str(file))}: holds one set of weights: name it without `{CHOICE}`")
+        return read_safetensors(file)
     if file.suffix in TORCH_SUFFIXES:
         from archdsl.weights.torch_files import read_torch
 
-        return read_torch(file)
-    raise WeightsError(f"{file}: weights are read from .safetensors and {', '.join(TORCH_SUFFIXES)}")
+        return chosen(read_torch(file), choice, quote(str(file)), note)
+    raise WeightsError(f"{quote(str(file))}: weights are read from {', '.join(SUFFIXES)}")
 
 
-def arrays_of(state: Mapping[str, Any]) -> Arrays:
-    """The entries of a state_dict by key: tensors of torch as arrays, arrays as they are."""
-    if all(isinstance(value, np.ndarray) for value in state.values()):
-        return dict(state)
-    from archdsl.weights.torch_files import array_of
-
-    return {key: value if isinstance(value, np.ndarray) else array_of(value) for key, value in state.items()}
+def is_checkpoint(name: str) -> bool:
+    """Whether a name on the command line is a checkpoint's, by its suffix."""
+    return split_choice(name)[0].suffix in SUFFIXES
 
 
-def _read_safetensors(file: Path) -> Arrays:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+def read(path: str | os.PathLike[str], note: Note = lambda text: None) -> Arrays:
+    """The same with all numbers in memory; bfloat16 as the same numbers in float32."""
+    return loaded(opened(path, note))
 
-    try:
-        return dict(load_file(file))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{file}: not readable as safetensors ({error})") from error
-    except (KeyError, TypeError, AttributeError) as error:  # a dtype that numpy lacks, such as bfloat16
-        raise WeightsError(f"{file}: holds a type of numbers that numpy lacks ({error}); save it as float32") from error
+
+def arrays_of(state: Mapping[str, Any], note: Note = lambda text: None) -> State:
+    """The entries of a state_dict by key: arrays, or tensors of torch; of several sets in it the one that `opened`
+    would take. Raises `WeightsError` for what holds none."""
+    if all(isinstance(value, np.ndarray | Stored) for value in state.values()):
+        return {key: stored(value) for key, value in state.items()}
+    from archdsl.weights.torch_files import sets_in
+
+    return chosen(sets_in(state), None, IN_MEMORY, note)
+
+
+def _lack(file: Path) -> str:
+    return "is a directory" if file.is_dir() else "is no plain file" if file.exists() else "no such file"
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
@@ -109,11 +102,11 @@ def chunks(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Ite
     header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     offset = 0
     for key, array in ordered:
-        if array.dtype.name not in DTYPES:
+        if array.dtype.name not in BY_NAME:
             raise WeightsError(f"{key}: safetensors has no {array.dtype.name}")
         end = offset + array.nbytes
         header[key] = {
-            "dtype": DTYPES[array.dtype.name],
+            "dtype": BY_NAME[array.dtype.name],
             "shape": list(array.shape),
             "data_offsets": [offset, end],
         }
