@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from archdsl.passes.driver import Result
     from archdsl.passes.rule import Pass
     from archdsl.prove.prover import Proof
+    from archdsl.targets.registry import Target
 
 Spec = str | os.PathLike[str] | Source
 BEFORE = "Before the passes:\n"
@@ -90,6 +91,14 @@ def weights_of(graph: Graph, weights: Weights | None, seed: int, note: Note | No
     return match(graph, arrays_of(weights, told) if isinstance(weights, Mapping) else opened(weights, told), told)
 
 
+def hold_weights(target: Target, graph: Graph, weights: Weights | None, note: Note | None = None) -> None:
+    """Raises what is wrong with weights that are given for a target without any, so that no argument is passed over."""
+    told = note or _quiet
+    if weights is not None and not target.weighs:
+        weights_of(graph, weights, 0, told)
+        told(f"{target.name} holds no weights: they were compared with the net's, and that is all")
+
+
 def load(
     spec: Spec, *, arch: str | None = None, weights: Weights | None = None, seed: int | None = None, **params: Any
 ) -> torch.nn.Module:
@@ -133,6 +142,7 @@ def build(
         raise UsageError("name a target, or a file whose suffix says which")
     chosen = registry.target(target) if target is not None else registry.target_of(out or "")
     graph = graph_of(spec, arch, params)
+    hold_weights(chosen, graph, weights)
     return registry.produce(chosen, graph, registry.Request(lambda: weights_of(graph, weights, seed)), out)
 
 

@@ -53,7 +53,7 @@ def build(
 
     archdsl build resnet50 -o fast.onnx --weights resnet50.pth --pass fold-batchnorm
     """
-    from archdsl.compiler import carried, graph_of, rewritten, weights_of
+    from archdsl.compiler import carried, graph_of, hold_weights, rewritten, weights_of
     from archdsl.targets import registry
 
     names = inputs.specs(specs)
@@ -68,10 +68,11 @@ def build(
     for name in console.progress(names, "Building"):
         graph = graph_of(inputs.spec(name), arch, settings, limits)
         path = _path(graph.name, chosen, out)
-        may_write(path, force, (*names, weights, pass_file, *texts_of(graph)))
+        may_write(path, force, (*names, inputs.checkpoint(weights), pass_file, *texts_of(graph)))
         if any(str(path) == entry["file"] for entry in written):
             raise UsageError(f"two of the specs are `{quote(graph.name)}`: {quote(str(path))} can hold one of them")
         arrays: Callable[[], dict[str, np.ndarray]] = partial(weights_of, graph, weights, seed, console.note)
+        hold_weights(chosen, graph, weights, console.note)
         if rewrites:
             result = rewritten(graph, rewrites)
             check_where(rewrites, graph, result.graph)

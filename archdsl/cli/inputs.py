@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.diagnostics import CompileError, UsageError, closest, quote
@@ -54,6 +55,13 @@ def _under(folder: str) -> Iterator[str]:
                 if os.path.exists(path) and not os.path.isfile(path):
                     raise FileError(f"{quote(path)} is no file")
                 yield path
+
+
+def checkpoint(argument: str | Path | None) -> Path | None:
+    """The file that an argument names, without the set of weights that is asked for in it (`t.pth#ema`)."""
+    from archdsl.weights.choosing import split_choice
+
+    return None if argument is None else split_choice(str(argument))[0]
 
 
 def settings(pairs: Sequence[str] | None) -> dict[str, Any]:

@@ -47,7 +47,12 @@ Out = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that archdsl did not write.")]
 Weights = Annotated[
-    Path | None, typer.Option("--weights", metavar="FILE", help="Weights: safetensors or a state_dict (.pt, .pth).")
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE[#KEY]",
+        help="Weights: safetensors or a state_dict (.pt, .pth). #KEY takes one of several in a file: t.pth#model_ema.",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="NUMBER", min=0, help="Fixes the initial weights.")]
 Depth = Annotated[str, typer.Option("--depth", metavar="DEPTH", help="stage, block or layer.")]
@@ -59,8 +64,8 @@ PassFile = Annotated[
     Path | None,
     typer.Option("--pass-file", metavar="FILE", help="A Python file with passes of your own. Its code runs."),
 ]
-Left = Annotated[str, typer.Argument(metavar="A", help="A spec, or a checkpoint.")]
-Right = Annotated[str, typer.Argument(metavar="B", help="A spec, or a checkpoint.")]
+Left = Annotated[str, typer.Argument(metavar="A", help="A spec, or a checkpoint (FILE or FILE#KEY).")]
+Right = Annotated[str, typer.Argument(metavar="B", help="A spec, or a checkpoint (FILE or FILE#KEY).")]
 
 
 def known_passes(pass_file: Path | None) -> Mapping[str, type[Pass]]:

@@ -64,7 +64,7 @@ def rewrite(
     _check_files(out, weights, save_weights, as_json)
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
     for path in (out, save_weights):
-        may_write(path, force, (spec, weights, pass_file, *texts_of(graph)))
+        may_write(path, force, (spec, inputs.checkpoint(weights), pass_file, *texts_of(graph)))
     result = rewritten(graph, chosen)
     check_where(chosen, graph, result.graph)
     proofs = proved(graph, chosen) if verify else []

@@ -93,7 +93,7 @@ def verify(
             "--save-weights needs weights to map: name a checkpoint, or give those of the first spec with --weights"
         )
     _check_target(save_weights)
-    may_write(save_weights, force, (left, right, weights, pass_file))
+    may_write(save_weights, force, (*map(inputs.checkpoint, (left, right, weights)), pass_file))
     chosen = options.chosen_passes(passes, pass_file)
     graphs = [_graph(name, set_, limit) for name in (left, right) if name not in given]
     if given:

@@ -30,7 +30,8 @@ class Request:
 class Target:
     """One output: its name, the suffixes of its files (the first is usual), what it is, and how it is made.
 
-    `emit` gives text or bytes; `write`, where a target has one, fills a file better than through `emit`.
+    `emit` gives text or bytes; `write`, where a target has one, fills a file better than through `emit`. One that
+    `weighs` holds weights.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Target:
     write: Callable[[Graph, Request, str | os.PathLike[str]], None] | None = None
     binary: bool = False
     picture: bool = False
+    weighs: bool = False
 
 
 def target(name: str) -> Target:
@@ -180,8 +182,18 @@ TARGETS = {
     target.name: target
     for target in (
         Target("torch", (".py",), "standalone PyTorch source, which imports torch alone", _torch),
-        Target("onnx", (".onnx",), "an ONNX model with weights, dynamic batch", _onnx, _onnx_file, binary=True),
-        Target("safetensors", (".safetensors",), "the weights alone", _safetensors, _safetensors_file, binary=True),
+        Target(
+            "onnx", (".onnx",), "an ONNX model with weights, dynamic batch", _onnx, _onnx_file, binary=True, weighs=True
+        ),
+        Target(
+            "safetensors",
+            (".safetensors",),
+            "the weights alone",
+            _safetensors,
+            _safetensors_file,
+            binary=True,
+            weighs=True,
+        ),
         Target("arch", (".arch",), "the spec, flattened", _arch),
         Target("spec", (".arch",), "the spec, with its blocks, stages and repetitions found again", _spec),
         Target("graph", (".graph",), "the graph as stable text, which archdsl reads back", _graph),
