@@ -23,7 +23,7 @@ from archdsl.elaborate.values import (
     kind_of,
     shown,
 )
-from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word
+from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word, exact_key
 from archdsl.shapes import Shape
 from archdsl.source import Span
 from archdsl.syntax import tree
@@ -47,7 +47,7 @@ class Layers:
         self.elaborator = elaborator
         self.expressions = elaborator.expressions
         self.body = body
-        self._made: dict[tuple[Any, ...], Any] = {}
+        self._made: dict[Any, Any] = {}
         self._owners: dict[str, tuple[Op, tuple[Shape, ...]]] = {}
 
     def place(self, link: tree.Layer, env: Env, place: Place, role: str | None) -> Flow | None:
@@ -112,7 +112,7 @@ class Layers:
         if any(_spoilt(bound.value) for bound in values.values()):
             return POISON
         plain = {name: self._plain(_as_word(target, name, bound.value), bound.span) for name, bound in values.items()}
-        key = (target, tuple((name, type(value), value) for name, value in sorted(plain.items())))
+        key = exact_key(target, plain)
         made = self._made.get(key)
         if made is None:
             made = self._made[key] = self._checked(target, plain, values, span)

@@ -30,7 +30,19 @@ from archdsl.ops.activation import (
     Softsign,
     Tanh,
 )
-from archdsl.ops.base import ArgumentError, Described, Init, Input, Learned, Op, ShapeError, Tensor, Word, register
+from archdsl.ops.base import (
+    ArgumentError,
+    Described,
+    Init,
+    Input,
+    Learned,
+    Op,
+    ShapeError,
+    Tensor,
+    Word,
+    exact_key,
+    register,
+)
 from archdsl.ops.conv import Conv, ConvTranspose
 from archdsl.ops.dropout import Dropout, DropoutChannels, StochasticDepth
 from archdsl.ops.init import (
@@ -129,25 +141,14 @@ _MADE_LIMIT = 100_000
 
 
 def make(cls: type[Described], **values: Any) -> Any:
-    """`cls.make(**values)`, where equal arguments give the very same value. Raises `ArgumentError`."""
-    key = (cls, *((name, _typed(value)) for name, value in values.items()))
+    """`cls.make(**values)`, where the same arguments give the very same value. Raises `ArgumentError`."""
+    key = exact_key(cls, values)
     found = _made.get(key)
     if found is None:
         found = cls.make(**values)
         if len(_made) < _MADE_LIMIT:
             _made[key] = found
     return found
-
-
-def _typed(value: Any) -> Any:
-    """A key that tells 1, 1.0 and true apart."""
-    if isinstance(value, (tuple, list)):
-        return (type(value), *map(_typed, value))
-    return (
-        (type(value), value)
-        if isinstance(value, (bool, int, float, str, Word, Described))
-        else (type(value), repr(value))
-    )
 
 
 __all__ = [
@@ -237,5 +238,6 @@ __all__ = [
     "XavierNormal",
     "XavierUniform",
     "Zeros",
+    "exact_key",
     "make",
 ]

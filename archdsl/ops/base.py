@@ -1,5 +1,6 @@
 """What every operation is: a frozen value with arguments, a shape rule, parameters and a cost. No name, no place."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, get_args, get_origin
@@ -231,6 +232,11 @@ class Learned(Op):
 
     def tensors(self, *inputs: Shape) -> tuple[Tensor, ...]:
         return (Tensor("", self.sizes, self.init),)
+
+
+def exact_key(cls: type[Described], values: Mapping[str, Any]) -> tuple[type[Described], str]:
+    """A key of a class and arguments that tells 1, 1.0 and true apart, and 0.0 and -0.0, at any depth of lists."""
+    return cls, repr(sorted(values.items()))
 
 
 def register(*classes: type[Described]) -> dict[str, type[Described]]:

@@ -103,6 +103,8 @@ class GroupNorm(One):
 
     def output(self, x: Shape) -> Shape:
         divides(self, self.groups, channels_first(self, x, least=1))
+        if x.elements == self.groups:
+            raise ShapeError(f"`groupnorm` has one element a group in {x}, so that its result would be 0")
         return x
 
     def tensors(self, *inputs: Shape) -> tuple[Tensor, ...]:
@@ -143,6 +145,12 @@ class LocalResponseNorm(One):
     alpha: NotNegative = 1e-4
     beta: Finite = 0.75
     k: NotNegative = 1.0
+
+    @model_validator(mode="after")
+    def _divides_by_something(self) -> LocalResponseNorm:
+        if self.alpha == 0 and self.k == 0:
+            raise ValueError("with alpha and k of 0 it would divide by 0")
+        return self
 
     def output(self, x: Shape) -> Shape:
         channels_first(self, x)

@@ -9,6 +9,8 @@ from archdsl.ops.common import One, OptionalSizes, Sizes, channels_first, per_ax
 from archdsl.ops.window import PoolPadding, Window, resolve
 from archdsl.shapes import Shape
 
+MOST_STARTS = 1 << 12  # windows that begin in the padding before the input and are looked at one by one
+
 
 class MaxPool(One):
     """The largest value in each window; the stride is the kernel unless it is said."""
@@ -88,7 +90,20 @@ def _pooled(op: MaxPool | AvgPool, x: Shape, window: Window, ceil: bool) -> Shap
         if ceil and (count - 1) * stride >= size + sides[0]:
             count -= 1  # the last window starts inside the input or its left padding
         spatial.append(count)
+    _holds_elements(op, x, window, spatial)
     return x.resized(x.sizes[0], *spatial)
+
+
+def _holds_elements(op: MaxPool | AvgPool, x: Shape, window: Window, counts: list[int]) -> None:
+    """Rejects a dilated window that steps over the whole input, from padding to padding: it has no largest element."""
+    axes = zip(x.spatial, window.dilation, window.stride, window.sides, counts, strict=True)
+    for size, dilation, stride, (before, _), count in axes:
+        starts = range(-before, 0, stride)[:count] if dilation > size else range(0)
+        if len(starts) > MOST_STARTS or any(start % dilation >= size for start in starts):
+            raise ShapeError(
+                f"a window of `{op.word}` with steps of {dilation} holds padding alone over an input of {size}",
+                argument="dilation",
+            )
 
 
 class _Adaptive(One):

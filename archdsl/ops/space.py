@@ -107,6 +107,14 @@ def _check_mode(op: Op, mode: str, x: Shape) -> None:
         raise ShapeError(f"`{mode}` is for {dims}-D inputs, and this one is {x.rank - 1}-D", argument="mode")
 
 
+def _is_unsettled(mode: str, size: int, count: int, factor: float) -> bool:
+    """Whether PyTorch's kernels (of other dimensions, memory formats or devices) disagree about an axis: some copy one
+    that keeps its size, and repeat each element of one that doubles, whatever the factor; others go by the factor."""
+    kept = count == size and factor != 1
+    doubled = mode == "nearest" and count == 2 * size and factor != 2
+    return mode != "area" and size > 1 and (kept or doubled)
+
+
 class Upsample(One):
     """Resizes the spatial axes by a factor, or one for each axis; sizes are rounded down."""
 
@@ -134,7 +142,19 @@ class Upsample(One):
         sizes = tuple(int(size * float(factor)) for size, factor in zip(x.spatial, self.factors(x), strict=True))
         if min(sizes) < 1:
             raise ShapeError(f"the factor leaves nothing of {x}", argument="factor")
+        for size, count, factor in zip(x.spatial, sizes, self.factors(x), strict=True):
+            self._settled(size, count, factor, sizes)
         return x.resized(x.sizes[0], *sizes)
+
+    def _settled(self, size: int, count: int, factor: float, sizes: tuple[int, ...]) -> None:
+        """Rejects a factor by which one kernel of PyTorch reads other elements than the next."""
+        if not self.align_corners and _is_unsettled(self.mode, size, count, factor):
+            wanted = "x".join(map(str, sizes)) if len(sizes) > 1 else f"[{sizes[0]}]"
+            raise ShapeError(
+                f"`{self.mode}` by {shown(factor)} takes {size} to {count}, for which PyTorch's kernels disagree",
+                argument="factor",
+                hint=f"say the size: `resize({wanted}, mode={self.mode})`",
+            )
 
 
 class Resize(One):

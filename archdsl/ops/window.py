@@ -57,6 +57,12 @@ class Window:
         """The padding of each axis, or `None` if its two sides differ somewhere."""
         return tuple(before for before, _ in self.sides) if all(a == b for a, b in self.sides) else None
 
+    @property
+    def same_tf_is_symmetric(self) -> bool:
+        """Whether TensorFlow's SAME is one symmetric padding for this window, whatever the input's size."""
+        extents = zip(self.extents, self.stride, strict=True)
+        return all(extent == 1 or (stride == 1 and extent % 2 == 1) for extent, stride in extents)
+
 
 def pairs(amount: Amount, dims: int, argument: str = "padding") -> tuple[tuple[int, int], ...]:
     """What is added before and after each of `dims` axes."""

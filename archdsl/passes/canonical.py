@@ -8,10 +8,13 @@ from typing import Any
 from archdsl.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.ops import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
     AvgPool,
     Concat,
     Conv,
     ConvTranspose,
+    Crop,
     Identity,
     Input,
     Last,
@@ -19,11 +22,14 @@ from archdsl.ops import (
     LogSoftmax,
     MaxPool,
     Op,
+    Pad,
+    Resize,
     Softmax,
     Split,
     Stack,
+    Upsample,
 )
-from archdsl.ops.common import axis_index
+from archdsl.ops.common import axis_index, per_axis
 from archdsl.shapes import Shape
 
 INITIAL = ("init", "bias_init")
@@ -94,13 +100,15 @@ def operation(graph: Graph, index: int, *, initial: bool = True) -> str:
 
 
 def _resolved(op: Op, shapes: tuple[Shape, ...]) -> dict[str, Any]:
-    """The arguments of an operation on values of these shapes: windows, axes and pieces as they come out."""
+    """The arguments of an operation on values of these shapes: windows, sizes, axes and pieces as they come out."""
     fields: dict[str, Any] = dict(op)
     if isinstance(op, Conv | ConvTranspose | MaxPool | AvgPool):
         window = op.window(shapes[0])
-        fields |= {"kernel": None, "padding": None, "stride": None, "dilation": None, "window": window}
+        follows = op.padding == "same_tf" and not window.same_tf_is_symmetric  # another padding at another size
+        fields |= {"kernel": None, "padding": "same_tf" if follows else None, "stride": None, "dilation": None, "window": window}
         if all(side == (0, 0) for side in window.sides):
             fields |= {name: None for name in ("padding_mode", "count_padding") if name in fields}
+    fields |= _sizes(op, shapes)
     if isinstance(op, Split):
         fields["pieces"] = op.sizes(shapes[0])
     if isinstance(op, Concat):
@@ -109,3 +117,17 @@ def _resolved(op: Op, shapes: tuple[Shape, ...]) -> dict[str, Any]:
         last = isinstance(op, LayerNorm | Softmax | LogSoftmax | Last)
         fields["axis"] = axis_index(op, shapes[0], fields["axis"], -1 if last else 0)
     return fields
+
+
+def _sizes(op: Op, shapes: tuple[Shape, ...]) -> dict[str, Any]:
+    """The arguments that are one number or one for each axis, for each axis."""
+    match op:
+        case AdaptiveAvgPool() | AdaptiveMaxPool() | Crop() | Resize():
+            return {"size": per_axis(op.size, shapes[0].rank - 1, "size")}
+        case ConvTranspose():
+            return {"output_padding": per_axis(op.output_padding, shapes[0].rank - 1, "output_padding")}
+        case Pad():
+            return {"sides": op.amounts(shapes[0])}
+        case Upsample():
+            return {"factor": tuple(map(float, op.factors(shapes[0])))}
+    return {}

@@ -88,8 +88,9 @@ def _instancenorm(place: Place, op: InstanceNorm) -> None:
 
 
 def _lrn(place: Place, op: LocalResponseNorm) -> None:
-    """LRN in 2-D with an odd size; else spelt out, since ONNX's leans to the other side and has no other dimensions."""
-    if place.shape.rank == 3 and op.size % 2:
+    """LRN in 2-D with an odd size; else spelt out, since ONNX's leans to the other side and has no other dimensions,
+    and onnxruntime takes nothing but alpha and beta above 0, and loses small sums of squares beside large ones."""
+    if place.shape.rank == 3 and op.size % 2 and op.beta > 0 and 0 < op.alpha <= op.k:
         place.result("LRN", [place.input], size=op.size, alpha=op.alpha, beta=op.beta, bias=op.k)
         return
     shape = place.shape

@@ -26,6 +26,12 @@ def padding(place: Place, sides: Sequence[tuple[int, int]], mode: str, value: fl
     return [_pad_link(place, [(0, 0), *sides], padded, MODES[mode], value)]
 
 
+def padded(place: Place, sizes: Sequence[int], sides: Sequence[tuple[int, int]]) -> Link:
+    """The link that pads the spatial axes of a value of these sizes with zeros."""
+    spatial = (size + sum(pair) for size, pair in zip(sizes[1:], sides, strict=True))
+    return _pad_link(place, [(0, 0), *sides], (sizes[0], *spatial), "constant", 0.0)
+
+
 def _pad_link(place: Place, sides: Sequence[tuple[int, int]], sizes: Sequence[int], mode: str, value: float) -> Link:
     pads = place.integers("pads", [0, *(before for before, _ in sides), 0, *(after for _, after in sides)])
     # Zeros are written as -0.0: onnxruntime 1.31 (PadFusion) merges padding by 0.0 into the pool behind it, then takes

@@ -14,7 +14,7 @@ from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, GlobalAv
 from archdsl.ops.window import Window
 from archdsl.targets.onnx_emit import Array
 from archdsl.targets.onnx_place import Emitters, Link, Place
-from archdsl.targets.onnx_space import averaged, bounds, even, padding
+from archdsl.targets.onnx_space import averaged, bounds, even, padded, padding
 
 Sides = Sequence[tuple[int, int]]
 
@@ -32,16 +32,32 @@ def _conv(place: Place, op: Conv) -> None:
 
 
 def _conv_transpose(place: Place, op: ConvTranspose) -> None:
+    """A ConvTranspose; what stands behind the last window of an axis, and only dilation lets it, is padded to it.
+
+    Runtimes refuse an `output_padding` that is not below the stride, or count it otherwise.
+    """
     window = op.window(place.shape)
-    bias = [place.weight("bias")] if op.bias else []
-    place.result(
-        "ConvTranspose",
-        [place.input, place.weight("weight"), *bias],
-        **_window(window, window.sides),
-        dilations=window.dilation,
-        group=op.groups,
-        output_padding=per_axis(op.output_padding, len(window.kernel), "output_padding"),
-    )
+    extra = per_axis(op.output_padding, len(window.kernel), "output_padding")
+    far = tuple(more if more >= step else 0 for more, step in zip(extra, window.stride, strict=True))
+    behind = [max(0, more - after) for more, (_, after) in zip(far, window.sides, strict=True)]
+    kept = [(before, after - min(after, more)) for more, (before, after) in zip(far, window.sides, strict=True)]
+    facts = {
+        **_window(window, kept),
+        "dilations": window.dilation,
+        "group": op.groups,
+        "output_padding": [more - most for more, most in zip(extra, far, strict=True)],
+    }
+    weight, bias = place.weight("weight"), [place.weight("bias")] if op.bias else []
+    if not any(behind):
+        place.result("ConvTranspose", [place.input, weight, *bias], **facts)
+        return
+    sizes = place.output.sizes
+    shown = (sizes[0], *(size - more for size, more in zip(sizes[1:], behind, strict=True)))
+    part = place.chain(place.input, [Link("ConvTranspose", [weight], shown, "windows", facts)])
+    links = [padded(place, shown, [(0, more) for more in behind])]
+    if op.bias:
+        links.append(Link("Add", [place.weight_over_space("bias", len(shown) - 1)], sizes, "biased"))
+    place.finish(part, links)
 
 
 def _window(window: Window, sides: Sides) -> dict[str, Sequence[int]]:

@@ -52,17 +52,11 @@ def _conv(op: ops.Conv, x: Shape) -> Call:
 
 def _conv_kind(op: ops.Conv, window: Window) -> str:
     """Which class: with torch's padding, with its own on each side, or with TensorFlow's, taken from the input."""
-    if op.padding == "same_tf" and not _same_tf_is_symmetric(window):
+    if op.padding == "same_tf" and not window.same_tf_is_symmetric:
         return "SameTF"
     # Ours with a weight norm pads with zeros only, so that other modes take the sides.
     reflecting = op.reparam == "weight_norm" and op.padding_mode != "zeros" and window.symmetric not in (None, ())
     return "Padded" if window.symmetric is None or reflecting else "plain"
-
-
-def _same_tf_is_symmetric(window: Window) -> bool:
-    """Whether TensorFlow's SAME is one symmetric padding, whatever the input's size."""
-    extents = zip(window.extents, window.stride, strict=True)
-    return all(extent == 1 or (stride == 1 and extent % 2 == 1) for extent, stride in extents)
 
 
 def _channels(inner: int, outer: int, window: Window) -> tuple[Argument, ...]:

@@ -310,7 +310,7 @@ CASES: tuple[Case, ...] = (
         "before", "after"), IMAGES, {"before": (..., 0, 2, -1), "after": (..., 3)}),
     Case("crop", function(_crop, "size"), IMAGES, {"size": (0, 1, 3, 4, 6, (2, 3), (3, 3, 3))}),
     Case("upsample", function(_interpolate, "factor", "mode", "align_corners"), IMAGES, {
-        "factor": (1, 2, 1.5, 0.4, 0.1, (2, 3), 0, -1),
+        "factor": (1, 2, 1.5, 0.4, 0.1, (2, 3), 1.1, 2.1, 0, -1),
         "mode": (..., "nearest", "nearest_exact", "linear", "bilinear", "bicubic", "trilinear", "area"),
         "align_corners": (..., True)}),
     Case("resize", function(_interpolate, "size", "mode", "align_corners"), IMAGES, {
@@ -386,11 +386,36 @@ def _is_shrunk_away(factor: Any, x: Shape) -> bool:
     return any(size * each < 1 for size in x.spatial for each in _entries(factor))
 
 
+def _steps_over(given: dict[str, Any], x: Shape) -> bool:
+    """Whether some window of a maximum pool has no element under it, by every element of every window."""
+    n = dims(x)
+    each = {name: value if isinstance(value, tuple) else (value,) * n for name, value in given.items()}
+    kernel, dilation = each["kernel"], each.get("dilation", (1,) * n)
+    facts = zip(x.spatial, kernel, each.get("stride", kernel), each.get("padding", (0,) * n), dilation, strict=True)
+    for size, k, s, p, d in facts:
+        starts = range(-p, max(size + p - d * (k - 1), 1 - p), s)  # one at least, where `ceil` lets it
+        if any(all(not 0 <= start + d * tap < size for tap in range(k)) for start in starts):
+            return True
+    return False
+
+
+def _keeps_or_doubles(given: dict[str, Any], x: Shape) -> bool:
+    """Whether a factor leaves an axis as it is, or doubles it for `nearest`, without being 1 or 2."""
+    mode, factors = given.get("mode", "nearest"), _entries(given["factor"])
+    pairs = [(size, factor) for size in x.spatial for factor in factors if size > 1]
+    kept = any(int(size * factor) == size and factor != 1 for size, factor in pairs)
+    doubled = any(int(size * factor) == 2 * size and factor != 2 for size, factor in pairs)
+    return mode != "area" and not given.get("align_corners") and (kept or (doubled and mode == "nearest"))
+
+
 # Where we reject on purpose what torch takes: who, where (arguments, shapes), and why.
 STRICTER: tuple[tuple[str, Callable[[dict[str, Any], tuple[Shape, ...]], bool], str], ...] = (
     ("conv", lambda a, x: a.get("padding") is None and 2 in _entries(a["kernel"]), "`same` is not symmetric"),
     ("conv_transpose", lambda a, x: _transpose_is_empty(a, x[0]), "an empty result"),
     ("upsample", lambda a, x: _is_shrunk_away(a["factor"], x[0]), "an empty result"),
+    ("upsample", lambda a, x: _keeps_or_doubles(a, x[0]), "PyTorch's kernels disagree"),
+    ("maxpool", lambda a, x: _steps_over(a, x[0]), "minus infinity, the largest of no element"),
+    ("groupnorm", lambda a, x: x[0].elements == a["groups"], "one element a group"),
     ("resize", lambda a, x: a["size"] == 0, "an empty result"),
     ("linear", lambda a, x: a["out"] == 0, "a layer without outputs"),
     ("linear", lambda a, x: x[0].rank > 1, "the last axis is not the channels: a forgotten flatten"),

@@ -17,6 +17,7 @@ from archdsl.ir.builder import Builder
 from archdsl.ir.program import Output, Scope, Value
 from archdsl.ops.base import ShapeError
 from archdsl.passes.canonical import canonical_hash
+from archdsl.shapes import Shape
 from archdsl.source import Source, Span
 from tests.ops.grid import CASES
 from tests.support.random_nets import random_net
@@ -163,6 +164,7 @@ def test_every_argument_of_every_operation_counts() -> None:
                 "pieces",
                 "padding_mode",
                 "count_padding",
+                *("sides", "size", "factor", "output_padding"),
             }
             assert first.outputs(*shapes) == other.outputs(*shapes)
             if hasattr(first, "window"):
@@ -176,13 +178,16 @@ SAME = (
     ("maxpool(2x2)", "maxpool(2, stride=2)"),
     ("avgpool(2x2)", "avgpool(2x2, count_padding=true)"),
     ("split(2) -> concat", 'split([2, 2], axis="c") -> concat(axis="c")'),
-    ("softmax", 'softmax(axis="w")'),
+    ("upsample(2)", "upsample([2.0, 2])"),
+    ("pad(1)", "pad([[1, 1], [1, 1]])"),
+    ("crop(3)", "crop(3x3)"),
     ("relu", "identity -> relu -> identity"),
 )
 OTHER = (
     ("conv(4, 3x3)", "conv(4, 3x3, bias=false)"),
     ("conv(4, 3x3)", "conv(4, 3x3, init=zeros)"),
     ("conv(4, 3x3)", "conv(4, 3x3, padding_mode=reflect)"),
+    ("conv(4, 3x3, stride=2, padding=same_tf)", "conv(4, 3x3, stride=2, padding=[[0, 1], [0, 1]])"),
     ("batchnorm", "batchnorm(eps=1e-3)"),
     ("batchnorm", "batchnorm(momentum=0.2)"),
     ("relu -> tanh", "tanh -> relu"),
@@ -208,6 +213,23 @@ def test_two_ways_to_write_one_net_have_one_hash(one: str, two: str) -> None:
 @pytest.mark.parametrize("one,two", OTHER)
 def test_two_nets_have_two_hashes(one: str, two: str) -> None:
     assert canonical_hash(net(one)) != canonical_hash(net(two))
+
+
+DEFAULT = {"layernorm": "w", "softmax": "w", "log_softmax": "w", "last": "w"}  # of all others it is the first, `c`
+GIVEN: dict[str, dict[str, Any]] = {"split": {"pieces": 2}, "slice": {"start": 0, "stop": 2}, "gather": {"indices": (0,)}}
+
+
+@pytest.mark.parametrize("word", sorted({word for word, cls in ops.OPERATIONS.items() if "axis" in cls.arguments()}))
+def test_an_operation_over_its_default_axis_is_one_that_names_it(word: str) -> None:
+    """And is no other; a roll has no default, and a stack's axis is new."""
+    shape = Shape.of(4, 6, 8)
+
+    def hashed(axis: str | None) -> str:
+        op = ops.OPERATIONS[word].make(**GIVEN.get(word, {}), axis=axis)
+        return canonical_hash(alone(op, (shape, shape) if op.takes == "list" else (shape,)))
+
+    if word not in ("roll", "stack"):
+        assert [axis for axis in "chw" if hashed(axis) == hashed(None)] == [DEFAULT.get(word, "c")]
 
 
 def test_which_of_several_inputs_is_read_counts() -> None:
