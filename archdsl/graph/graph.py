@@ -60,6 +60,19 @@ class Graph:
         """How many nodes have each path: more than one where weights are shared."""
         return Counter(node.path for node in self.nodes)
 
+    @cached_property
+    def batchless(self) -> frozenset[int]:
+        """The nodes without a batch: learned tensors, literals, and what is computed from them alone."""
+        found: set[int] = set()
+        for index, node in enumerate(self.nodes):
+            if node.op.batchless or (node.inputs and all(value.node in found for value in node.inputs)):
+                found.add(index)
+        return frozenset(found)
+
+    def bare(self, index: int) -> tuple[int, ...]:
+        """The places among a node's inputs where a value without a batch comes in."""
+        return tuple(at for at, value in enumerate(self.nodes[index].inputs) if value.node in self.batchless)
+
     def shape(self, value: Value) -> Shape:
         """The shape of a value, without its batch."""
         return self.program.shape(value)

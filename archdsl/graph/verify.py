@@ -10,7 +10,7 @@ from archdsl.diagnostics import ArchdslError, quote
 from archdsl.graph.graph import Graph
 from archdsl.graph.words import LEVELS, node_fault, program_fault, scope_fault
 from archdsl.ir import sharing
-from archdsl.ir.program import Node, Scope, Value
+from archdsl.ir.program import Scope, Value
 from archdsl.limits import DEFAULT, Limits
 from archdsl.ops.base import Input, Learned, Op, ShapeError, Tensor
 from archdsl.shapes import Shape
@@ -165,7 +165,7 @@ def _shape_faults(graph: Graph, limits: Limits) -> Iterator[Fault]:
     if broken:  # every shape is made from those that are stated
         return
     for index, node in enumerate(graph.nodes):
-        message = _arity_fault(node.op, len(node.inputs)) or _shape_fault(node, graph.program.shapes_in(node), limits)
+        message = _arity_fault(node.op, len(node.inputs)) or _shape_fault(graph, index, limits)
         if message:
             yield Fault(message, index)
 
@@ -190,11 +190,15 @@ def _arity_fault(op: Op, count: int) -> str | None:
     return None if fits else f"`{op.word}` takes {op.takes} and reads {count} values"
 
 
-def _shape_fault(node: Node, inputs: tuple[Shape, ...], limits: Limits) -> str | None:
+def _shape_fault(graph: Graph, index: int, limits: Limits) -> str | None:
+    node = graph.nodes[index]
+    inputs = graph.program.shapes_in(node)
     try:
         if inputs and (count := node.op.results(*inputs)) > limits.list_items:
             return f"`{node.op.word}` makes {count} values, and {limits.list_items} is the limit"
         outputs = node.op.outputs(*inputs)
+        if index in graph.batchless:
+            node.op.check_bare(*inputs)
     except ShapeError as error:
         return f"`{node.op.word}`: {error.message}"
     if outputs != node.outputs:

@@ -19,6 +19,7 @@ class Builder:
         self.scopes: list[Scope] = [Scope("arch", "")]
         self._names: dict[str, int] = {}
         self._outputs: dict[tuple[Op, tuple[Shape, ...]], tuple[Shape, ...]] = {}
+        self._bare: set[int] = set()  # the nodes whose results have no batch
 
     def scope(self, kind: str, parent: int = 0, *, level: str | None = None, **facts: Any) -> int:
         """A new scope inside `parent`; `level` opens a path level of that (relative, perhaps dotted) name."""
@@ -48,6 +49,9 @@ class Builder:
         outputs = self._outputs.get(key)
         if outputs is None:
             outputs = self._outputs[key] = op.outputs(*key[1])
+        if op.batchless or (inputs and all(value.node in self._bare for value in inputs)):
+            op.check_bare(*key[1])
+            self._bare.add(len(self.nodes))
         self.nodes.append(Node(path, op, inputs, outputs, scope, skip, training, span))
         index = len(self.nodes) - 1
         return tuple(Value(index, output) for output in range(len(outputs)))

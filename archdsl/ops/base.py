@@ -186,6 +186,9 @@ class Op(Described):
         """How many values come out, without making them. Raises `ShapeError` as `outputs` does, or leaves it to it."""
         return 1
 
+    def check_bare(self, *inputs: Shape) -> None:
+        """Raises `ShapeError` for inputs that it accepts in a batch alone; `inputs` have none."""
+
     def tensors(self, *inputs: Shape) -> tuple[Tensor, ...]:
         """Parameters, then buffers, in state_dict order."""
         return ()

@@ -47,6 +47,11 @@ class BatchNorm(One):
         channels_first(self, x, least=1)
         return x
 
+    def check_bare(self, *inputs: Shape) -> None:
+        x = single(self, inputs)
+        if x.elements == x.sizes[0]:
+            raise ShapeError(f"`batchnorm` has one element a channel in a {x} without a batch, which has no variance")
+
     def tensors(self, *inputs: Shape) -> tuple[Tensor, ...]:
         sizes = single(self, inputs).sizes[:1]
         scale = _scale(sizes, self.init) if self.affine else ()

@@ -13,6 +13,8 @@ from archdsl.graph.graph import Graph
 from archdsl.ir.program import Scope, Value
 from archdsl.ops.base import Input
 
+SPREADING = frozenset({"concat", "stack", "attention"})  # merges that spread a value without a batch over the others'
+
 
 @dataclass(slots=True)
 class Item:
@@ -155,6 +157,11 @@ class _Levels:
                 for value in node.inputs
             )
             name = node.path if node.op.numbered else ""
-            rows.append((name, node.op, inputs, node.training))
+            rows.append((name, node.op, inputs, node.training, self._bare(index)))
         gives = tuple((place[value.node], value.output) for value in self._gives(nodes))
         return (*rows, gives)
+
+    def _bare(self, index: int) -> tuple[int, ...]:
+        """Which values of a merge must be given a batch first, where some have one and some have none."""
+        bare, count = self.graph.bare(index), len(self.graph.nodes[index].inputs)
+        return bare if self.graph.nodes[index].op.word in SPREADING and len(bare) < count else ()

@@ -105,7 +105,13 @@ def _resolved(op: Op, shapes: tuple[Shape, ...]) -> dict[str, Any]:
     if isinstance(op, Conv | ConvTranspose | MaxPool | AvgPool):
         window = op.window(shapes[0])
         follows = op.padding == "same_tf" and not window.same_tf_is_symmetric  # another padding at another size
-        fields |= {"kernel": None, "padding": "same_tf" if follows else None, "stride": None, "dilation": None, "window": window}
+        fields |= {
+            "kernel": None,
+            "padding": "same_tf" if follows else None,
+            "stride": None,
+            "dilation": None,
+            "window": window,
+        }
         if all(side == (0, 0) for side in window.sides):
             fields |= {name: None for name in ("padding_mode", "count_padding") if name in fields}
     fields |= _sizes(op, shapes)

@@ -198,20 +198,11 @@ def _inputs(emission: Emission) -> None:
 def _named(graph: Graph, outputs: list[tuple[str, Value]]) -> dict[Value, str]:
     """The values that are computed under an output's name; others reach their output by a node more."""
     named: dict[Value, str] = {}
-    batched = _batched(graph)
     for name, value in outputs:
         source = _source(graph, value)
-        if not isinstance(graph.nodes[source.node].op, Input) and batched[source.node]:
+        if not isinstance(graph.nodes[source.node].op, Input) and source.node not in graph.batchless:
             named.setdefault(source, name)
     return named
-
-
-def _batched(graph: Graph) -> list[bool]:
-    """Whether each node's results have a batch: they come from an input, not only from learned tensors and literals."""
-    batched: list[bool] = []
-    for node in graph.nodes:
-        batched.append(isinstance(node.op, Input) or any(batched[value.node] for value in node.inputs))
-    return batched
 
 
 def _source(graph: Graph, value: Value) -> Value:

@@ -12,7 +12,7 @@ from archdsl.ops.conv import Conv, ConvTranspose
 from archdsl.ops.linear import Linear
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archdsl.ops.window import Window
-from archdsl.targets.onnx_emit import Array
+from archdsl.targets.onnx_emit import Array, Attribute
 from archdsl.targets.onnx_place import Emitters, Link, Place
 from archdsl.targets.onnx_space import averaged, bounds, even, padded, padding
 
@@ -41,7 +41,7 @@ def _conv_transpose(place: Place, op: ConvTranspose) -> None:
     far = tuple(more if more >= step else 0 for more, step in zip(extra, window.stride, strict=True))
     behind = [max(0, more - after) for more, (_, after) in zip(far, window.sides, strict=True)]
     kept = [(before, after - min(after, more)) for more, (before, after) in zip(far, window.sides, strict=True)]
-    facts = {
+    facts: dict[str, Attribute] = {
         **_window(window, kept),
         "dilations": window.dilation,
         "group": op.groups,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from archdsl.targets.torch_batchless import EITHER
+
 HEADER: Final = """\
 import torch
 import torch.nn.functional as F
@@ -80,8 +82,8 @@ def affine(
 _GATHER = '''\
 def gather(x: Tensor, indices: tuple[object, ...], dim: int = 0) -> Tensor:
     """The elements of an axis at these places, whose axes stand in its stead."""
-    before = (slice(None),) * dim
-    return x[(*before, indices)]
+    before = (slice(None),) * dim if dim >= 0 else (...,)
+    return x[(*before, indices, *(slice(None),) * (-1 - dim))]
 '''
 
 _CONSTANT = '''\
@@ -295,7 +297,7 @@ class PaddedAvgPool{n}d(nn.AvgPool{n}d):
         mean: Tensor = super().forward(F.pad(input, self.sides))
         if self.counts:
             return mean
-        ones = torch.ones_like(input[:1, :1])
+        ones = torch.ones_like(input.narrow(-{n} - 1, 0, 1))
         return mean / super().forward(F.pad(ones, self.sides))
 '''
 
@@ -341,7 +343,7 @@ class SameTFAvgPool{n}d(nn.AvgPool{n}d):
         mean: Tensor = super().forward(F.pad(input, sides))
         if self.counts:
             return mean
-        ones = torch.ones_like(input[:1, :1])
+        ones = torch.ones_like(input.narrow(-{n} - 1, 0, 1))
         return mean / super().forward(F.pad(ones, sides))
 '''
 
@@ -360,6 +362,7 @@ DEFINITIONS: Final[dict[str, str]] = {
     "Constant": _CONSTANT,
     "with_batch": _WITH_BATCH,
     "all_with_batch": _ALL_WITH_BATCH,
+    **EITHER,
     **{
         conv_name(dims, padding, weight_norm): _conv(dims, padding, weight_norm)
         for dims in (1, 2, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from archdsl import ops
@@ -192,4 +193,33 @@ MODULES: dict[type[Op], Callable[..., Call]] = {
     ops.TensorLiteral: lambda op: Call("Constant", (positional("values", op.values),)),
     ops.Upsample: lambda op, x: Call("nn.Upsample", resized(op, x)),
     ops.Resize: lambda op, x: Call("nn.Upsample", resized(op, x)),
+}
+
+
+def _axes(call: Call, x: Shape) -> Call:
+    """The class that takes a value of these axes with a batch or without one, in the stead of torch's own."""
+    first = tuple(argument for argument in call.arguments if argument.positional)
+    rest = tuple(argument for argument in call.arguments if not argument.positional)
+    return Call(f"Either{call.function.removeprefix('nn.')}", (*first, keyword("axes", x.rank), *rest))
+
+
+def _either_layernorm(op: ops.LayerNorm, x: Shape) -> Call:
+    """The same class, its axis counted from the last."""
+    call, at = _layernorm(op, x), axis_index(op, x, op.axis, -1)
+    counted = (replace(item, value=at - x.rank) if item.name == "dim" else item for item in call.arguments)
+    return Call(call.function, tuple(counted))
+
+
+def _either_prelu(op: ops.Prelu, x: Shape) -> Call:
+    return _axes(_prelu(op, x), x) if op.channelwise and x.rank else _prelu(op, x)
+
+
+# What has another form where a value may have no batch; all else takes both as it is.
+EITHER_MODULES: dict[type[Op], Callable[..., Call]] = {
+    ops.BatchNorm: lambda op, x: _axes(_batchnorm(op, x), x),
+    ops.GroupNorm: lambda op, x: _axes(_groupnorm(op, x), x),
+    ops.LayerNorm: _either_layernorm,
+    ops.Prelu: _either_prelu,
+    ops.DropoutChannels: lambda op, x: _axes(MODULES[ops.DropoutChannels](op, x), x),
+    ops.StochasticDepth: lambda op, x: _axes(MODULES[ops.StochasticDepth](op, x), x),
 }

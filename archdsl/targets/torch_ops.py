@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from archdsl import ops
@@ -23,28 +24,48 @@ from archdsl.targets.torch_calls import (
     settings,
     size_of,
 )
-from archdsl.targets.torch_modules import MODULES
+from archdsl.targets.torch_modules import EITHER_MODULES, MODULES
 
 
-def module_form(op: Op, inputs: tuple[Shape, ...]) -> Call | None:
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Which operands have no batch (`bare`, their places), and whether the form serves values with and without one."""
+
+    bare: tuple[int, ...] = ()
+    both: bool = False
+
+    def dim(self, place: int, rank: int) -> int:
+        """The dimension of an axis of the first operand: it counts the batch, or from the last axis for both."""
+        return place - rank if self.both else place + (0 not in self.bare)
+
+    @property
+    def either(self) -> bool:
+        """Whether the first operand may have no batch."""
+        return self.both or 0 in self.bare
+
+
+def module_form(op: Op, inputs: tuple[Shape, ...], *, both: bool = False) -> Call | None:
     """The module whose state_dict holds `op.tensors(*inputs)`, or `None` if torch has only a function.
 
-    Its inputs have a batch. A name without a dot is one of `torch_definitions.DEFINITIONS`.
+    Its inputs have a batch, or, for `both`, one or none. A name without a dot is one of
+    `torch_definitions.DEFINITIONS`.
     """
     simple = ACTIVATIONS.get(type(op))
     if simple is not None:
         return None if simple.module is None else Call(simple.module, settings(op, simple))
-    form = MODULES.get(type(op))
+    form = EITHER_MODULES.get(type(op)) if both else None
+    form = form or MODULES.get(type(op))
     return None if form is None else form(op, *inputs)
 
 
 def function_form(
-    op: Op, inputs: tuple[Shape, ...], *, inplace: bool = False, batchless: tuple[int, ...] = ()
+    op: Op, inputs: tuple[Shape, ...], *, inplace: bool = False, batchless: tuple[int, ...] = (), both: bool = False
 ) -> Call | None:
     """The call of a function on the operands, or `None` if torch has only a module.
 
     `inplace` overwrites the operand where torch has that, and is ignored elsewhere. `batchless` are the places of the
-    operands that have no batch: learned tensors, and what is computed from them alone.
+    operands that have no batch: learned tensors, and what is computed from them alone. `both` is a call that serves
+    operands that all have a batch as well as ones of which none has.
     """
     simple = ACTIVATIONS.get(type(op))
     if simple is not None:
@@ -53,7 +74,7 @@ def function_form(
         flag = (keyword("inplace", True, False),) if inplace and simple.inplace else ()
         return Call(simple.function, (OPERAND, *settings(op, simple), *flag))
     form = _FUNCTIONS.get(type(op))
-    return None if form is None else form(op, inputs, batchless)
+    return None if form is None else form(op, inputs, Batch(batchless, both))
 
 
 _ALL = positional("tensors", Operand(None))
@@ -63,19 +84,19 @@ def _operands(count: int) -> tuple[Argument, ...]:
     return tuple(positional(f"input{index}", Operand(index)) for index in range(count))
 
 
-# Functions. A dimension counts the batch, unless the operand has none.
+# Functions. A dimension counts the batch, unless the operand has none or may have none.
 
 
-def _dim(op: Op, x: Shape, axis: str | None, default: int, batchless: tuple[int, ...]) -> int:
-    return axis_index(op, x, axis, default) + (0 not in batchless)
+def _dim(op: Op, x: Shape, axis: str | None, default: int, batch: Batch) -> int:
+    return batch.dim(axis_index(op, x, axis, default), x.rank)
 
 
-def _flatten(op: Op, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    return Call("torch.flatten", (OPERAND, positional("start_dim", 0 if batchless else 1)))
+def _flatten(op: Op, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    return Call("torch.flatten", (OPERAND, positional("start_dim", batch.dim(0, inputs[0].rank))))
 
 
-def _split(op: ops.Split, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    place = _dim(op, inputs[0], op.axis, 0, batchless)
+def _split(op: ops.Split, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    place = _dim(op, inputs[0], op.axis, 0, batch)
     sizes, dim = op.sizes(inputs[0]), keyword("dim", place, 0)
     if len(sizes) == 1:  # the piece itself, where torch would give a tuple of one
         return Call(
@@ -86,111 +107,137 @@ def _split(op: ops.Split, inputs: tuple[Shape, ...], batchless: tuple[int, ...])
     return Call("torch.split", (OPERAND, positional("split_size_or_sections", op.pieces), dim))
 
 
-def _unstack(op: ops.Unstack, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    place = _dim(op, inputs[0], op.axis, 0, batchless)
+def _unstack(op: ops.Unstack, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    place = _dim(op, inputs[0], op.axis, 0, batch)
     if len(op.outputs(*inputs)) == 1:
         return Call("torch.select", (OPERAND, positional("dim", place), positional("index", 0)))
     return Call("torch.unbind", (OPERAND, keyword("dim", place, 0)))
 
 
-def _last(op: ops.Last, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    dim = positional("dim", _dim(op, inputs[0], op.axis, -1, batchless))
+def _last(op: ops.Last, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    dim = positional("dim", _dim(op, inputs[0], op.axis, -1, batch))
     return Call("torch.select", (OPERAND, dim, positional("index", -1)))
 
 
-def _slice(op: ops.Slice, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
+def _slice(op: ops.Slice, inputs: tuple[Shape, ...], batch: Batch) -> Call:
     at = axis_index(op, inputs[0], op.axis, 0)
     length = (inputs[0].sizes[at] if op.stop is None else op.stop) - op.start
-    dim = positional("dim", at + (0 not in batchless))
+    dim = positional("dim", batch.dim(at, inputs[0].rank))
     return Call("torch.narrow", (OPERAND, dim, positional("start", op.start), positional("length", length)))
 
 
-def _roll(op: ops.Roll, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    dim = _dim(op, inputs[0], op.axis, 0, batchless)
+def _roll(op: ops.Roll, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    dim = _dim(op, inputs[0], op.axis, 0, batch)
     return Call("torch.roll", (OPERAND, positional("shifts", op.shift), positional("dims", dim)))
 
 
-def _gather(op: ops.Gather, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    dim = keyword("dim", _dim(op, inputs[0], op.axis, 0, batchless), 0)
+def _gather(op: ops.Gather, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    dim = keyword("dim", _dim(op, inputs[0], op.axis, 0, batch), 0)
     return Call("gather", (OPERAND, positional("indices", op.indices), dim))
 
 
-def _rearrange(op: ops.Rearrange, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
+def _rearrange(op: ops.Rearrange, inputs: tuple[Shape, ...], batch: Batch) -> Call:
     (x,) = inputs
     steps = op.steps(x)
-    batch, first = ((), 0) if batchless else ((-1,), 1)
+    if batch.both:
+        facts = (steps.split, steps.order, steps.new, steps.repeated, steps.merged)
+        names = ("split", "order", "new", "repeated", "merged")
+        return Call("rearrange", (OPERAND, keyword("axes", x.rank), *map(keyword, names, facts)))
+    lead, first = ((), 0) if batch.bare else ((-1,), 1)
     value: Any = Operand(0)
 
     def then(function: str, name: str, argument: Any) -> Call:
         return Call(function, (positional("input", value), positional(name, argument)))
 
     if steps.split != x.sizes:
-        value = then("torch.reshape", "shape", (*batch, *steps.split))
+        value = then("torch.reshape", "shape", (*lead, *steps.split))
     if steps.order != tuple(range(len(steps.order))):
         value = then("torch.permute", "dims", (*range(first), *(index + first for index in steps.order)))
     for index in steps.new:
         value = then("torch.unsqueeze", "dim", index + first)
     if steps.new:
-        value = then("torch.broadcast_to", "size", (*batch, *steps.repeated))
+        value = then("torch.broadcast_to", "size", (*lead, *steps.repeated))
     if steps.merged != steps.repeated or isinstance(value, Operand):
-        value = then("torch.reshape", "shape", (*batch, *steps.merged))
+        value = then("torch.reshape", "shape", (*lead, *steps.merged))
     assert isinstance(value, Call)
     return value
 
 
-def _pad(op: ops.Pad, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call:
+def _pad(op: ops.Pad, inputs: tuple[Shape, ...], _: Batch) -> Call:
     sides = positional("pad", flat(op.amounts(inputs[0])))
     return Call("F.pad", (OPERAND, sides, keyword("mode", op.mode, "constant"), keyword("value", op.value, 0.0)))
 
 
-def _pad_channels(op: ops.PadChannels, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call:
+def _pad_channels(op: ops.PadChannels, inputs: tuple[Shape, ...], _: Batch) -> Call:
     return Call("F.pad", (OPERAND, positional("pad", (0,) * 2 * (inputs[0].rank - 1) + (op.before, op.after))))
 
 
-def _crop(op: ops.Crop, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call:
+def _crop(op: ops.Crop, inputs: tuple[Shape, ...], _: Batch) -> Call:
     return Call("center_crop", (OPERAND, positional("size", per_axis(op.size, dims(inputs[0]), "size"))))
 
 
-def _interpolate(op: ops.Upsample | ops.Resize, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call:
-    return Call("F.interpolate", (OPERAND, *resized(op, inputs[0])))
+def _interpolate(op: ops.Upsample | ops.Resize, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    name = "interpolate" if batch.either else "F.interpolate"
+    return Call(name, (OPERAND, *_axes(inputs[0], batch), *resized(op, inputs[0])))
 
 
-def _scale(op: ops.Scale, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call:
+def _axes(x: Shape, batch: Batch) -> tuple[Argument, ...]:
+    """How many axes stand behind the batch, for the functions that ask where there may be none."""
+    return (keyword("axes", x.rank),) if batch.either else ()
+
+
+def _shuffle(op: ops.Shuffle, inputs: tuple[Shape, ...], batch: Batch) -> Call | None:
+    facts = (*_axes(inputs[0], batch), keyword("groups", op.groups))
+    return Call("channel_shuffle", (OPERAND, *facts)) if batch.either else None
+
+
+def _lrn(op: ops.LocalResponseNorm, inputs: tuple[Shape, ...], batch: Batch) -> Call | None:
+    facts = (keyword("size", op.size), keyword("alpha", op.alpha, 1e-4), keyword("beta", op.beta, 0.75))
+    more = (*_axes(inputs[0], batch), *facts, keyword("k", op.k, 1.0))
+    return Call("local_response_norm", (OPERAND, *more)) if batch.either else None
+
+
+def _scale(op: ops.Scale, inputs: tuple[Shape, ...], _: Batch) -> Call:
     return Call("*", (OPERAND, positional("factor", op.factor)))
 
 
-def _affine(op: ops.Affine, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
+def _affine(op: ops.Affine, inputs: tuple[Shape, ...], batch: Batch) -> Call:
     numbers = (positional("scale", op.scale), positional("shift", op.shift))
-    return Call("affine", (OPERAND, *numbers, keyword("dim", int(not batchless), 1)))
+    return Call("affine", (OPERAND, *numbers, keyword("dim", batch.dim(0, inputs[0].rank), 1)))
 
 
-def _mean(op: ops.Mean, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call:
+def _mean(op: ops.Mean, inputs: tuple[Shape, ...], _: Batch) -> Call:
     total = Call("+", _operands(len(inputs)))
     return Call("torch.div", (positional("input", total), positional("other", len(inputs))))
 
 
-def _joined(inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Argument:
+def _joined(inputs: tuple[Shape, ...], batch: Batch) -> Argument:
     """All operands as a list, each with a batch or none with one."""
-    if not batchless or len(batchless) == len(inputs):
+    if not batch.bare or len(batch.bare) == len(inputs):
         return _ALL
-    places = (positional("without", tuple(sorted(batchless))), positional("rank", inputs[0].rank))
+    places = (positional("without", tuple(sorted(batch.bare))), positional("rank", inputs[0].rank))
     return positional("tensors", Call("all_with_batch", (positional("values", Operand(None)), *places)))
 
 
-def _concat(op: ops.Concat, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    dim = op.place(*inputs) + (len(batchless) < len(inputs))
-    return Call("torch.cat", (_joined(inputs, batchless), keyword("dim", dim, 0)))
+def _beside(place: int, inputs: tuple[Shape, ...], rank: int, batch: Batch) -> Argument:
+    """The dimension along which values of a result of this rank stand; it has a batch if one of them has."""
+    return keyword("dim", place - rank if batch.both else place + (len(batch.bare) < len(inputs)), 0)
 
 
-def _stack(op: ops.Stack, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    return Call("torch.stack", (_joined(inputs, batchless), keyword("dim", int(len(batchless) < len(inputs)), 0)))
+def _concat(op: ops.Concat, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    place = op.place(*inputs)
+    return Call("torch.cat", (_joined(inputs, batch), _beside(place, inputs, inputs[0].rank, batch)))
 
 
-def _attention(op: ops.Attention, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
-    like = next((place for place in range(3) if place not in batchless), None)
+def _stack(op: ops.Stack, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    return Call("torch.stack", (_joined(inputs, batch), _beside(0, inputs, inputs[0].rank + 1, batch)))
+
+
+def _attention(op: ops.Attention, inputs: tuple[Shape, ...], batch: Batch) -> Call:
+    like = next((place for place in range(3) if place not in batch.bare), None)
 
     def operand(place: int, name: str) -> Argument:
-        if like is None or place not in batchless:
+        if like is None or place not in batch.bare:
             return positional(name, Operand(place))
         facts = (positional("like", Operand(like)), positional("rank", inputs[place].rank))
         return positional(name, Call("with_batch", (positional("x", Operand(place)), *facts)))
@@ -200,7 +247,7 @@ def _attention(op: ops.Attention, inputs: tuple[Shape, ...], batchless: tuple[in
     return Call("F.scaled_dot_product_attention", (*values, *settings))
 
 
-def _pool_function(op: ops.MaxPool | ops.AvgPool, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call | None:
+def _pool_function(op: ops.MaxPool | ops.AvgPool, inputs: tuple[Shape, ...], _: Batch) -> Call | None:
     (x,) = inputs
     window = op.window(x)
     if window.symmetric is None or op.padding == "same_tf":
@@ -211,14 +258,14 @@ def _pool_function(op: ops.MaxPool | ops.AvgPool, inputs: tuple[Shape, ...], _: 
     return Call(f"F.{name}{dims(x)}d", (OPERAND, kernel, stride, *pool_settings(op, window)))
 
 
-def _adaptive(op: Any, inputs: tuple[Shape, ...], _: tuple[int, ...]) -> Call:
+def _adaptive(op: Any, inputs: tuple[Shape, ...], _: Batch) -> Call:
     word = "max" if isinstance(op, (ops.AdaptiveMaxPool, ops.GlobalMaxPool)) else "avg"
     return Call(f"F.adaptive_{word}_pool{dims(inputs[0])}d", (OPERAND, adaptive_size(op, inputs[0])))
 
 
-def _softmax(op: ops.Softmax | ops.LogSoftmax, inputs: tuple[Shape, ...], batchless: tuple[int, ...]) -> Call:
+def _softmax(op: ops.Softmax | ops.LogSoftmax, inputs: tuple[Shape, ...], batch: Batch) -> Call:
     name = "F.softmax" if isinstance(op, ops.Softmax) else "F.log_softmax"
-    return Call(name, (OPERAND, keyword("dim", _dim(op, inputs[0], op.axis, -1, batchless))))
+    return Call(name, (OPERAND, keyword("dim", _dim(op, inputs[0], op.axis, -1, batch))))
 
 
 _FUNCTIONS: dict[type[Op], Callable[..., Call | None]] = {
@@ -240,6 +287,8 @@ _FUNCTIONS: dict[type[Op], Callable[..., Call | None]] = {
     ops.Roll: _roll,
     ops.Gather: _gather,
     ops.Rearrange: _rearrange,
+    ops.Shuffle: _shuffle,
+    ops.LocalResponseNorm: _lrn,
     ops.Pad: _pad,
     ops.PadChannels: _pad_channels,
     ops.Crop: _crop,

@@ -13,6 +13,7 @@ from archdsl.diagnostics import UsageError, quote
 from archdsl.graph.graph import Graph
 from archdsl.ops.base import Learned
 from archdsl.outline import Argument, Call, Forms, Outline, outline
+from archdsl.outline.levels import Level, levels
 from archdsl.targets.torch_class import class_lines
 from archdsl.targets.torch_definitions import DEFINITIONS
 from archdsl.targets.torch_init import Shared, learned, setup, shared
@@ -70,7 +71,7 @@ class _Describe:
     """The forms of each node in torch, with the statements for initial values that are not common to a whole class."""
 
     def __init__(self, graph: Graph) -> None:
-        self.batchless = _batchless(graph)
+        self.for_both = _for_both(graph)
         self.results = frozenset(output.value.node for output in graph.outputs)
         self.shared: Shared = {}
         self.shared = shared(self._modules(graph))
@@ -97,9 +98,10 @@ class _Describe:
             made, fill = learned(node.op.init, node.op.sizes)
             return Forms(made, None, fill)
         shapes = graph.program.shapes_in(node)
-        batchless = tuple(place for place, value in enumerate(node.inputs) if value.node in self.batchless)
-        function = function_form(node.op, shapes, inplace=True, batchless=batchless)
-        module = None if batchless and function is not None else module_form(node.op, shapes)
+        bare, both = graph.bare(index), index in self.for_both
+        function = function_form(node.op, shapes, inplace=True, batchless=bare, both=both)
+        plain = not bare and not both
+        module = None if not plain and function is not None else module_form(node.op, shapes, both=not plain)
         free = self._free(graph, index)
         if function is not None and _named(function, "inplace"):
             function = _with_inplace(function, free)
@@ -130,17 +132,36 @@ class _Describe:
             and not (producer.op.word in ("concat", "add") and len(producer.inputs) < 2)
             and graph.shape(node.inputs[0]).sizes == node.outputs[0].sizes
             and producer.training == node.training
-            and before not in self.batchless
+            and before not in graph.batchless
         )
 
 
-def _batchless(graph: Graph) -> frozenset[int]:
-    """The nodes without a batch: learned tensors, literals, and what is computed from them alone."""
+def _for_both(graph: Graph) -> frozenset[int]:
+    """The nodes whose form serves values with and without a batch: the same steps of two applications of one class."""
+    if not any(graph.nodes[index].inputs for index in graph.batchless):
+        return frozenset()
+    applied: dict[str, list[list[int]]] = {}
+    _nodes(graph, levels(graph), applied)
     found: set[int] = set()
-    for index, node in enumerate(graph.nodes):
-        if node.op.batchless or (node.inputs and all(value.node in found for value in node.inputs)):
-            found.add(index)
+    for runs in applied.values():
+        if len(runs) > 1 and len({len(run) for run in runs}) == 1:
+            for step in zip(*runs, strict=True):
+                if len({index in graph.batchless for index in step}) > 1:
+                    found.update(step)
     return frozenset(found)
+
+
+def _nodes(graph: Graph, level: Level, applied: dict[str, list[list[int]]]) -> list[int]:
+    """The nodes of a level in order; `applied` gathers those of each application of each path below it."""
+    every: list[int] = []
+    for item in level.items:
+        if item.level is not None:
+            run, path = _nodes(graph, item.level, applied), item.level.path
+        else:
+            run, path = [item.node], graph.nodes[item.node].path
+        applied.setdefault(path, []).append(run)
+        every += run
+    return every
 
 
 def _named(call: Call, name: str) -> bool:

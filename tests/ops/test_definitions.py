@@ -22,7 +22,7 @@ from tests.support.torch_forms import apply, function, module
 IMAGE, SIGNAL = Shape.of(4, 9, 8), Shape.of(4, 12)
 torch.set_num_threads(1)
 
-OURS: tuple[tuple[Op, Shape], ...] = (
+PLAIN: tuple[tuple[Op, Shape], ...] = (
     (ops.Conv(out=6, kernel=3, stride=2, padding="same_tf"), IMAGE),
     (ops.Conv(out=6, kernel=2, stride=3, padding="same_tf", reparam="weight_norm"), IMAGE),
     (ops.Conv(out=6, kernel=3, padding=((0, 1), (2, 0)), padding_mode="reflect"), IMAGE),
@@ -45,7 +45,27 @@ OURS: tuple[tuple[Op, Shape], ...] = (
     (ops.Gather(indices=(3, 0, 0)), IMAGE),
     (ops.Gather(indices=((0, 11), (5, 5)), axis="l"), SIGNAL),
 )
-IDS = [f"{op.word}-{place}" for place, (op, _) in enumerate(OURS)]
+EITHER: tuple[tuple[Op, Shape], ...] = (
+    (ops.BatchNorm(), SIGNAL),
+    (ops.BatchNorm(), IMAGE),
+    (ops.GroupNorm(groups=2), IMAGE),
+    (ops.LayerNorm(axis="c"), IMAGE),
+    (ops.Prelu(channelwise=True), IMAGE),
+    (ops.DropoutChannels(), IMAGE),
+    (ops.StochasticDepth(rate=0.4), IMAGE),
+    (ops.AvgPool(kernel=3, stride=2, padding="same_tf", count_padding=False), IMAGE),
+    (ops.AvgPool(kernel=2, stride=1, padding=((0, 1), (0, 1)), count_padding=False), IMAGE),
+    (ops.LocalResponseNorm(size=3), IMAGE),
+    (ops.Shuffle(groups=2), IMAGE),
+    (ops.Upsample(factor=1.5, mode="bilinear"), IMAGE),
+    (ops.Resize(size=7), SIGNAL),
+    (ops.Affine(scale=(2.0, 0.5, -1.0, 3.0), shift=(0.0, 1.5, -2.0, 0.25)), IMAGE),
+    (ops.Rearrange(pattern="c (h p) w -> (c p) n h w", sizes=(("p", 3), ("n", 2))), IMAGE),
+    (ops.Gather(indices=((0, 11), (5, 5)), axis="l"), SIGNAL),
+    (ops.Gather(indices=(3, 0, 0)), IMAGE),
+)
+OURS = (*((*case, False) for case in PLAIN), *((*case, True) for case in EITHER))
+IDS = [f"{op.word}-{place}{'-either' * both}" for place, (op, _, both) in enumerate(OURS)]
 
 
 class Applied(nn.Module):
@@ -59,12 +79,13 @@ class Applied(nn.Module):
         return self.function(x)
 
 
-def made(op: Op, shape: Shape) -> tuple[nn.Module, torch.Tensor]:
-    call = module_form(op, (shape,))
+def made(op: Op, shape: Shape, both: bool = False) -> tuple[nn.Module, torch.Tensor]:
+    """The module or function as a module, perhaps the form that takes values without a batch too, and a batch."""
+    called = function_form(op, (shape,), both=both)
+    call = None if both and called is not None else module_form(op, (shape,), both=both)
     if call is None:
-        call = function_form(op, (shape,))
-        assert call is not None
-        return Applied(call), torch.randn(3, *shape.sizes)
+        assert called is not None
+        return Applied(called), torch.randn(3, *shape.sizes)
     return module(call), torch.randn(3, *shape.sizes)
 
 
@@ -75,11 +96,11 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("op,shape", OURS, ids=IDS)
+@pytest.mark.parametrize("op,shape,both", OURS, ids=IDS)
 @pytest.mark.parametrize("training", [True, False])
-def test_fx_follows(op: Op, shape: Shape, training: bool) -> None:
+def test_fx_follows(op: Op, shape: Shape, both: bool, training: bool) -> None:
     """Also on another batch than it was traced for."""
-    net, x = made(op, shape)
+    net, x = made(op, shape, both)
     net.train(training)
     traced = torch.fx.symbolic_trace(net)
     for value in (x, torch.cat([x, x])):
@@ -89,30 +110,43 @@ def test_fx_follows(op: Op, shape: Shape, training: bool) -> None:
         assert torch.equal(traced(value), expected)
 
 
-@pytest.mark.parametrize("op,shape", OURS, ids=IDS)
-def test_export_follows_with_a_dynamic_batch(op: Op, shape: Shape) -> None:
-    net, x = made(op, shape)
+@pytest.mark.parametrize("op,shape,both", OURS, ids=IDS)
+def test_export_follows_with_a_dynamic_batch(op: Op, shape: Shape, both: bool) -> None:
+    net, x = made(op, shape, both)
     net.eval()
     exported = torch.export.export(net, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
     for value in (x, torch.cat([x, x])):
         torch.testing.assert_close(exported(value), net(value), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("op,shape", OURS, ids=IDS)
-def test_jit_trace_follows(op: Op, shape: Shape) -> None:
-    net, x = made(op, shape)
+@pytest.mark.parametrize("op,shape,both", OURS, ids=IDS)
+def test_jit_trace_follows(op: Op, shape: Shape, both: bool) -> None:
+    net, x = made(op, shape, both)
     net.eval()
     traced = torch.jit.trace(net, x)
     for value in (x, torch.cat([x, x])):
         assert torch.equal(traced(value), net(value))
 
 
-@pytest.mark.parametrize("op,shape", OURS, ids=IDS)
-def test_dynamo_captures_one_whole_graph(op: Op, shape: Shape) -> None:
-    net, x = made(op, shape)
+@pytest.mark.parametrize("op,shape,both", OURS, ids=IDS)
+def test_dynamo_captures_one_whole_graph(op: Op, shape: Shape, both: bool) -> None:
+    net, x = made(op, shape, both)
     net.eval()
+    torch._dynamo.reset()  # it compiles one forward, that of `Applied`, a few times only
     compiled = torch.compile(net, backend="eager", fullgraph=True)
     assert torch.equal(compiled(x), net(x))
+
+
+@pytest.mark.parametrize("op,shape", EITHER, ids=[f"{op.word}-{place}" for place, (op, _) in enumerate(EITHER)])
+def test_a_value_without_a_batch_is_an_example_of_one(op: Op, shape: Shape) -> None:
+    """In training too, where what is dropped is drawn for one example."""
+    net, x = made(op, shape, both=True)
+    for training in (True, False):
+        net.train(training)
+        torch.manual_seed(4)
+        expected = net(x[:1])
+        torch.manual_seed(4)
+        torch.testing.assert_close(net(x[0]), expected[0], rtol=0, atol=0)
 
 
 def test_jit_trace_pads_for_the_size_that_it_meets() -> None:

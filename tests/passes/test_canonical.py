@@ -216,7 +216,11 @@ def test_two_nets_have_two_hashes(one: str, two: str) -> None:
 
 
 DEFAULT = {"layernorm": "w", "softmax": "w", "log_softmax": "w", "last": "w"}  # of all others it is the first, `c`
-GIVEN: dict[str, dict[str, Any]] = {"split": {"pieces": 2}, "slice": {"start": 0, "stop": 2}, "gather": {"indices": (0,)}}
+GIVEN: dict[str, dict[str, Any]] = {
+    "split": {"pieces": 2},
+    "slice": {"start": 0, "stop": 2},
+    "gather": {"indices": (0,)},
+}
 
 
 @pytest.mark.parametrize("word", sorted({word for word, cls in ops.OPERATIONS.items() if "axis" in cls.arguments()}))

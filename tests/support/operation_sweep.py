@@ -1,4 +1,4 @@
-"""Every operation over a grid of its arguments, edge values among them, on values of 1 to 5 axes: the points of a sweep.
+"""Every operation over a grid of its arguments, with edge values, on values of 1 to 5 axes: the points of a sweep.
 
 A point is an operation on input sizes, and which of the values have a batch. `draw` gives a point for a seed.
 """
@@ -29,6 +29,7 @@ KERNELS = (1, 1, 2, 3, 3, 4, 5, (1, 3), (3, 2), (2, 1, 3))
 STEPS = (1, 1, 2, 3, 4, (1, 2), (2, 3), (1, 2, 2))
 SIDES = (0, 1, 2, 3, (0, 1), ((0, 1), (2, 0)), ((1, 2),), ((0, 0), (0, 0)), (1, 0, 1))
 SAME = (W("same"), W("same"), W("valid"), W("same_tf"), W("same_tf"), W("causal"))
+POOL_SIDES = (0, 0, 1, 2, W("same"), W("same_tf"), W("same_tf"), *SIDES)
 EPS = (2.0**-17, 2.0**-10, 2.0**-30, 0.5)
 AXES = (None, None, "c", "h", "w", "l", "d")
 NUMBERS = (0.0, 0.5, 1.0, -0.5, 2.0, -1.0, 20.0, 0.25)
@@ -42,10 +43,9 @@ GRID: dict[str, tuple[tuple[Sizes, ...], dict[str, tuple[Any, ...]]]] = {
                               "output_padding": (0, 0, 1, 2, (0, 1), (1, 0, 1)), "groups": (1, 1, 2, 4, 6),
                               "bias": BOTH}),
     "linear": ((*FLAT, *FLAT, (3, 4), (2, 3, 4), (2, 2, 3, 4), (2, 2, 1, 3, 4)), {"out": (1, 2, 5), "bias": BOTH}),
-    "maxpool": (DEEP, {**WINDOW, "stride": (None, *STEPS), "padding": (0, 0, 1, 2, W("same"), W("same_tf"), W("same_tf"),
-                                                                      *SIDES), "ceil": BOTH}),
+    "maxpool": (DEEP, {**WINDOW, "stride": (None, *STEPS), "padding": POOL_SIDES, "ceil": BOTH}),
     "avgpool": (DEEP, {"kernel": KERNELS, "stride": (None, *STEPS), "ceil": BOTH, "count_padding": BOTH,
-                       "padding": (0, 0, 1, 2, W("same"), W("same_tf"), W("same_tf"), *SIDES)}),
+                       "padding": POOL_SIDES}),
     "adaptive_avgpool": (DEEP, {"size": SIZE}), "adaptive_maxpool": (DEEP, {"size": SIZE}),
     "gap": (DEEP, {}), "gmp": (DEEP, {}),
     "batchnorm": ((*DEEP, *FLAT), {"eps": EPS, "affine": BOTH, "track": (True, True, False)}),

@@ -57,4 +57,3 @@ def _results(node: Any, read: list[Value], own: Held, weights: Held, inputs: Map
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         made = RULES[op.word](op, read if op.takes == "list" else read[0], wide)
     return made if isinstance(made, list) else [made]
-

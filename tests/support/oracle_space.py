@@ -28,7 +28,9 @@ def sides_of(padding: Any, x: Value, kernel: Sequence[int], stride: Sequence[int
         case "causal":
             return [(reach[0], 0)]
         case "same_tf":
-            wanted = [max((math.ceil(n / s) - 1) * s + r + 1 - n, 0) for n, s, r in zip(x.spatial, stride, reach)]
+            wanted = [
+                max((math.ceil(n / s) - 1) * s + r + 1 - n, 0) for n, s, r in zip(x.spatial, stride, reach, strict=True)
+            ]
             return [(total // 2, total - total // 2) for total in wanted]
     listed = (padding,) * len(kernel) if isinstance(padding, int) else padding
     return [(side, side) if isinstance(side, int) else (side[0], side[1]) for side in listed]
@@ -45,7 +47,9 @@ def taps(data: Array, kernel: Any, stride: Any, dilation: Any, counts: Any) -> l
     """For each element of the window, what stands under it at every place."""
     found = []
     for tap in product(*map(range, kernel)):
-        at = [slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, dilation, counts, stride)]
+        at = [
+            slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, dilation, counts, stride, strict=True)
+        ]
         found.append((tap, data[(slice(None), slice(None), *at)]))
     return found
 
@@ -54,7 +58,9 @@ def conv(op: Any, x: Value, own: Held) -> Value:
     dims = len(x.spatial)
     kernel, stride, dilation = (sizes_of(size, dims) for size in (op.kernel, op.stride, op.dilation))
     data = padded(x.data, sides_of(op.padding, x, kernel, stride, dilation), op.padding_mode)
-    counts = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(data.shape[2:], kernel, stride, dilation)]
+    counts = [
+        (n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(data.shape[2:], kernel, stride, dilation, strict=True)
+    ]
     weight = own["weight"] if op.reparam is None else _weight_of(own)
     groups = weight.reshape(op.groups, -1, *weight.shape[1:])
     apart = data.reshape(len(data), op.groups, -1, *data.shape[2:])
@@ -77,17 +83,15 @@ def conv_transpose(op: Any, x: Value, own: Held) -> Value:
     dims = len(x.spatial)
     kernel, stride, dilation = (sizes_of(size, dims) for size in (op.kernel, op.stride, op.dilation))
     cut, extra = sizes_of(op.padding, dims), sizes_of(op.output_padding, dims)
-    whole = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(x.spatial, stride, dilation, kernel)]
-    grown = [size + more for size, more in zip(whole, extra)]
+    whole = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(x.spatial, stride, dilation, kernel, strict=True)]
+    grown = [size + more for size, more in zip(whole, extra, strict=True)]
     batch, inner, outer = len(x.data), x.data.shape[1] // op.groups, op.out // op.groups
     total = np.zeros((batch, op.out, *grown))
     for group in range(op.groups):
         part, weight = (array[axis] for array, axis in _grouped(x.data, own["weight"], group, inner))
-        for tap, under in taps(
-            total[:, group * outer : (group + 1) * outer], kernel, stride, dilation, x.spatial
-        ):
+        for tap, under in taps(total[:, group * outer : (group + 1) * outer], kernel, stride, dilation, x.spatial):
             under += np.moveaxis(np.tensordot(weight[(..., *tap)], part, axes=(0, 1)), 1, 0)
-    kept = [slice(less, size - less) for less, size in zip(cut, grown)]
+    kept = [slice(less, size - less) for less, size in zip(cut, grown, strict=True)]
     result = total[(slice(None), slice(None), *kept)]
     return x.with_data(result + (over_channels(own["bias"], result) if op.bias else 0), ("c", *x.axes[1:]))
 
@@ -104,9 +108,9 @@ def _pool(op: Any, x: Value, dilation: Any) -> tuple[Array, Array, Array]:
     stride = kernel if op.stride is None else sizes_of(op.stride, dims)
     sides = sides_of(op.padding, x, kernel, stride, dilation)
     counts = [_places(n, b, a, d * (k - 1) + 1, s, op.ceil) for n, (b, a), d, k, s in zip(
-        x.spatial, sides, dilation, kernel, stride)]  # fmt: skip
-    reach = [(c - 1) * s + d * (k - 1) + 1 for c, s, d, k in zip(counts, stride, dilation, kernel)]
-    over = [(0, max(0, far - n - b - a)) for far, n, (b, a) in zip(reach, x.spatial, sides)]
+        x.spatial, sides, dilation, kernel, stride, strict=True)]  # fmt: skip
+    reach = [(c - 1) * s + d * (k - 1) + 1 for c, s, d, k in zip(counts, stride, dilation, kernel, strict=True)]
+    over = [(0, max(0, far - n - b - a)) for far, n, (b, a) in zip(reach, x.spatial, sides, strict=True)]
     data = padded(padded(x.data, sides, value=np.nan), over, value=np.nan)
     inside = padded(padded(np.ones_like(x.data), sides, value=0.0), over, value=0.0)
     within = padded(padded(np.ones_like(x.data), sides, value=1.0), over, value=0.0)
@@ -144,10 +148,10 @@ def _adaptive(reduce: Callable[..., Any]) -> Callable[..., Value]:
     def rule(op: Any, x: Value, own: Held) -> Value:
         sizes = sizes_of(getattr(op, "size", 1), len(x.spatial))
         result = np.empty((*x.data.shape[:2], *sizes))
-        regions = [list(enumerate(_regions(n, m))) for n, m in zip(x.spatial, sizes)]
+        regions = [list(enumerate(_regions(n, m))) for n, m in zip(x.spatial, sizes, strict=True)]
         inner = tuple(range(2, x.data.ndim))
         for spans in product(*regions):
-            at, seen = zip(*spans)
+            at, seen = zip(*spans, strict=True)
             result[(..., *at)] = reduce(x.data[(slice(None), slice(None), *seen)], axis=inner)
         return x.with_data(result)
 
@@ -165,10 +169,7 @@ def _chosen(size: int, count: int, step: float, mode: str) -> Array:
 def _weighed(size: int, count: int, step: float, cubic: bool, corners: bool) -> Array:
     matrix = np.zeros((count, size))
     for row in range(count):
-        if corners:
-            source = row * (size - 1) / (count - 1) if count > 1 else 0.0
-        else:
-            source = (row + 0.5) * step - 0.5
+        source = (row * (size - 1) / (count - 1) if count > 1 else 0.0) if corners else (row + 0.5) * step - 0.5
         near = math.floor(source)
         for column in range(near - 1, near + 3):
             away = abs(source - column)
@@ -187,7 +188,7 @@ def _resized(op: Any, x: Value, sizes: Sequence[int], steps: Sequence[float]) ->
         sized = type("Size", (), {"size": tuple(sizes)})
         return _adaptive(np.mean)(sized, x, {})
     data = x.data
-    for axis, (size, count, step) in enumerate(zip(x.spatial, sizes, steps), start=2):
+    for axis, (size, count, step) in enumerate(zip(x.spatial, sizes, steps, strict=True), start=2):
         if op.mode.startswith("nearest"):
             matrix = _chosen(size, count, step, op.mode)
         else:
@@ -198,13 +199,13 @@ def _resized(op: Any, x: Value, sizes: Sequence[int], steps: Sequence[float]) ->
 
 def upsample(op: Any, x: Value, own: Held) -> Value:
     factors = op.factor if isinstance(op.factor, tuple) else (op.factor,) * len(x.spatial)
-    sizes = [math.floor(n * factor) for n, factor in zip(x.spatial, factors)]
+    sizes = [math.floor(n * factor) for n, factor in zip(x.spatial, factors, strict=True)]
     return _resized(op, x, sizes, [1 / factor for factor in factors])
 
 
 def resize(op: Any, x: Value, own: Held) -> Value:
     sizes = sizes_of(op.size, len(x.spatial))
-    return _resized(op, x, sizes, [n / m for n, m in zip(x.spatial, sizes)])
+    return _resized(op, x, sizes, [n / m for n, m in zip(x.spatial, sizes, strict=True)])
 
 
 # ------------------------------------------------------- padding and channels
@@ -220,8 +221,8 @@ def pad_channels(op: Any, x: Value, own: Held) -> Value:
 
 
 def crop(op: Any, x: Value, own: Held) -> Value:
-    starts = [(n - m) // 2 for n, m in zip(x.spatial, sizes_of(op.size, len(x.spatial)))]
-    kept = [slice(a, a + m) for a, m in zip(starts, sizes_of(op.size, len(x.spatial)))]
+    starts = [(n - m) // 2 for n, m in zip(x.spatial, sizes_of(op.size, len(x.spatial)), strict=True)]
+    kept = [slice(a, a + m) for a, m in zip(starts, sizes_of(op.size, len(x.spatial)), strict=True)]
     return x.with_data(x.data[(slice(None), slice(None), *kept)])
 
 
@@ -319,8 +320,8 @@ def linear(op: Any, x: Value, own: Held) -> Value:
 SELU = (1.0507009873554805, 1.6732632423543772)
 RULES: dict[str, Callable[..., Any]] = {
     "conv": conv, "conv_transpose": conv_transpose, "linear": linear,
-    "maxpool": maxpool, "avgpool": avgpool, "adaptive_avgpool": _adaptive(np.mean), "adaptive_maxpool": _adaptive(np.max),
-    "gap": _adaptive(np.mean), "gmp": _adaptive(np.max),
+    "maxpool": maxpool, "avgpool": avgpool, "adaptive_avgpool": _adaptive(np.mean),
+    "adaptive_maxpool": _adaptive(np.max), "gap": _adaptive(np.mean), "gmp": _adaptive(np.max),
     "batchnorm": batchnorm, "layernorm": layernorm, "groupnorm": groupnorm, "instancenorm": instancenorm, "lrn": lrn,
     "relu": each(lambda x: np.maximum(x, 0)), "relu6": each(lambda x: np.clip(x, 0, 6)),
     "leaky_relu": lambda op, x, own: x.with_data(np.where(x.data > 0, x.data, op.slope * x.data)),
