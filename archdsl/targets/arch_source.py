@@ -10,6 +10,8 @@ from archdsl.ops.base import Input
 from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.syntax.printer import print_tree
+from archdsl.targets.arch_heads import with_heads
+from archdsl.targets.arch_law import broken
 from archdsl.targets.arch_source_blocks import Blocks, BlockText
 from archdsl.targets.arch_source_docs import told
 from archdsl.targets.arch_source_draft import draft
@@ -17,7 +19,7 @@ from archdsl.targets.arch_source_fold import RESERVED
 from archdsl.targets.arch_source_layers import literal
 from archdsl.targets.arch_source_parts import HERE, Hole, Part, exact
 from archdsl.targets.arch_source_print import reference, statements, value_of
-from archdsl.targets.arch_text import expression
+from archdsl.targets.arch_text import arch_text, expression
 
 OFTEN = 3  # layers of one operation before their common argument is a default
 CLASSES = "num_classes"
@@ -28,14 +30,17 @@ def arch_source(graph: Graph) -> str:
 
     Elaborating it gives the same operations in the same order with the same wiring, roles and state_dict keys. Layers
     without weights may have other positions, branches that a pass left mixed stand one after the other, and shared
-    weights at a path that no layer can be called by, as only the builder makes them, are renamed `shared_...`. Raises
-    `UsageError` for shared weights that are applied in two ways, which the language cannot say.
+    weights at a path that no layer can be called by, as only the builder makes them, are renamed `shared_...`. What is
+    not found again is written layer by layer. Raises `UsageError` for what the language cannot say, such as shared
+    weights that are applied in two ways.
     """
-    return print_tree(source_tree(graph))
+    text = print_tree(source_tree(graph))
+    return text if broken(graph, text) is None else arch_text(graph)
 
 
 def source_tree(graph: Graph) -> tree.File:
     """The tree of the spec."""
+    graph = with_heads(graph)
     lifted = _lifted(graph)
     name = graph.name if graph.name.isidentifier() and graph.name.isascii() and graph.name not in RESERVED else "net"
     drafting = draft(graph, lifted, frozenset({name, CLASSES}))
@@ -123,7 +128,7 @@ def _outputs(outputs: list[tuple[str, tuple[Any, ...]]]) -> list[tree.Output]:
     for name, ref in outputs:
         value = reference(ref)
         path = value.name if isinstance(value, tree.Name) else value.plain if isinstance(value, tree.Text) else None
-        own = path is not None and ref[0] in ("label", "name") and path.rpartition(".")[2] in (name, name.rstrip("_"))
+        own = path is not None and ref[0] in ("label", "name") and path.rpartition(".")[2] == name
         items.append(tree.OutputItem(HERE, None if own else tree.Ident(HERE, name), value))
     return [tree.Output(HERE, tuple(items))]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
-from archdsl.syntax.lexer import WORDS
+from archdsl.targets.arch_heads import is_implied
 from archdsl.targets.arch_source_docs import altered
 from archdsl.targets.arch_source_groups import (
     BELOW,
@@ -354,16 +354,7 @@ class Drafting(Lanes):
     def _outputs(self, body: Body) -> list[tuple[str, tuple[Any, ...]]]:
         """What an `output` has to say; nothing where the last value and the side heads are the results as they are."""
         outputs = self.graph.outputs
-        read = {value.node for node in self.graph.nodes for value in node.inputs}
-        ends = [index for index, node in enumerate(self.graph.nodes) if node.training and index not in read]
-        own = [(self.graph.nodes[index].path.split(".")[0], Value(index)) for index in ends]
-        first = outputs[0]
-        if [(output.name, output.value) for output in outputs] == [("output", first.value), *own]:
-            self.parts += self._read((first.value,), False, body, "")
+        if is_implied(self.graph):
+            self.parts += self._read((outputs[0].value,), False, body, "")
             return []
-        return [(_plain_name(output.name), self._ref(output.value, body, "")) for output in outputs]
-
-
-def _plain_name(name: str) -> str:
-    """An output's name as the language can say it."""
-    return f"{name}_" if name in WORDS else name
+        return [(output.name, self._ref(output.value, body, "")) for output in outputs]

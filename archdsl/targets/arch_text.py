@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
+from math import frexp, ldexp
 from typing import Any
 
 from archdsl.diagnostics import UsageError, quote
 from archdsl.graph.graph import Graph
-from archdsl.ir.program import Node, Output, Value
+from archdsl.ir.program import Node, Value
 from archdsl.limits import DEFAULT
 from archdsl.ops.base import Described, Input, Learned, Op
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
 from archdsl.syntax.lexer import WORDS
 from archdsl.syntax.printer import print_tree
+from archdsl.targets.arch_heads import is_implied, with_heads
+from archdsl.targets.arch_law import lawful
 
 Flow = Value | tuple[Value, ...] | None
 ROLES = ("stem", "stage", "head")
 LISTS = frozenset({"split", "unstack"})  # what flows on behind them is a list, even of one
 HERE = Span(Source(""), 0, 0)
+DIGITS = 53  # of a float, in binary
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def arch_text(graph: Graph) -> str:
     """The flattened spec of a graph, in the style of the formatter. Elaborating it gives the same operations at the
-    same paths with the same wiring and roles. Raises `UsageError` for shared weights, which only blocks can say."""
-    return print_tree(flattened(graph))
+    same paths with the same wiring and roles. Raises `UsageError` for shared weights, which only blocks can say, and
+    for a text beyond the limits of a spec."""
+    return lawful(graph, print_tree(flattened(graph)))
 
 
 def flattened(graph: Graph) -> tree.File:
     """The tree of the flattened spec."""
+    graph = with_heads(graph)
     first = _Flattening(graph, {})
     statements = tuple(first.statements())
     if first.missed:
@@ -51,6 +58,7 @@ class _Flattening:
         self.children: dict[int, list[tuple[bool, int]]] = {}
         self.variables: dict[int, str] = variables
         self.missed: dict[int, None] = {}  # nodes whose values only a variable can name
+        self.skip = False  # inside a shortcut
         self.labels = {scope.path for scope in graph.scopes} | {node.path for node in graph.nodes}
         self._attach()
 
@@ -88,23 +96,29 @@ class _Flattening:
         flows = tuple(Value(index) for index in inputs)
         self.current = flows[0] if len(flows) == 1 else flows
 
-    def _outputs(self) -> Iterator[tree.Output]:
+    def _outputs(self) -> Iterator[tree.Output | tree.Chain]:
         outputs = self.graph.outputs
-        if outputs == self._implied():
+        if is_implied(self.graph):
+            if outputs[0].value != self.current:
+                yield tree.Chain(HERE, (self._from((outputs[0].value,), ""),))
             return
         items = (
             tree.OutputItem(HERE, tree.Ident(HERE, output.name), self._value(output.value, "")) for output in outputs
         )
         yield tree.Output(HERE, tuple(items))
 
-    def _implied(self) -> tuple[Output, ...]:
-        """The outputs of a spec that names none: the last value, then the ends of the side heads."""
-        read = {value.node for node in self.graph.nodes for value in node.inputs}
-        ends = [at for at, node in enumerate(self.graph.nodes) if node.training and at not in read]
-        heads = (Output(self.graph.nodes[at].path.split(".")[0], Value(at), True) for at in ends)
-        return (Output("output", self.current), *heads) if isinstance(self.current, Value) else ()
-
     # ----------------------------------------------------------------- scopes
+
+    @cached_property
+    def _skips(self) -> list[bool]:
+        """Of each scope, whether all in it lies on a shortcut."""
+        found = [True] * len(self.graph.scopes)
+        for node in self.graph.nodes:
+            current: int | None = node.scope
+            while not node.skip and current is not None and found[current]:
+                found[current] = False
+                current = self.graph.scopes[current].parent
+        return found
 
     def _inside(self, scope: int, level: str) -> Iterator[tree.Statement]:
         """The statements of what is in a scope; a level's own tensors stand where they are."""
@@ -118,6 +132,12 @@ class _Flattening:
         scope = self.graph.scopes[index]
         if scope.role == "aux":
             yield self._aux(index, level)
+            return
+        if scope.kind == "skip" and not self.skip and self._skips[index]:
+            self.skip = True
+            body = tree.Body(HERE, tuple(self._inside(index, level)))
+            self.skip = False
+            yield _shortcut((), tree.Scope(HERE, None, body))
             return
         if not scope.opens and scope.role not in ROLES:
             yield from self._inside(index, level)
@@ -181,7 +201,8 @@ class _Flattening:
         self.current = results if node.op.word in LISTS else results[0]
         variable = self.variables.get(index)
         targets = (tree.Target(HERE, tree.Ident(HERE, variable)),) if variable else ()
-        yield tree.Chain(HERE, (*flow, layer), targets)
+        made = _shortcut(flow, layer) if node.skip and not self.skip else tree.Chain(HERE, (*flow, layer))
+        yield tree.Chain(HERE, made.links, targets)
 
     def _link_from(self, node: Node, level: str) -> tuple[tree.From, ...]:
         """Where a layer reads from, if that is not the current value."""
@@ -240,6 +261,13 @@ class _Flattening:
             self.counts[f"{level}.{above}" if level else above] = 1 << 40
 
 
+def _shortcut(flow: tuple[tree.From, ...], target: tree.Layer | tree.Scope) -> tree.Chain:
+    """What lies on a shortcut, as a single branch."""
+    branch = tree.Chain(HERE, (tree.Role(HERE, "skip", target),))
+    merge = tree.Placed(HERE, tree.Ident(HERE, "add"))
+    return tree.Chain(HERE, (*flow, tree.Branches(HERE, merge, tree.Body(HERE, (branch,)))))
+
+
 def _label(name: str) -> tree.Label:
     """A bare label where it is a plain name, else a quoted one."""
     return tree.Ident(HERE, name) if _NAME.match(name) and name not in WORDS else tree.Text(HERE, (name,))
@@ -295,16 +323,18 @@ def expression(value: Any) -> tree.Expr:
 
 
 def _number(value: int | float) -> tree.Expr:
-    """A number within the language's digits; a float that needs more is an exact fraction of whole numbers."""
+    """A number within the language's digits; a float that needs more is a whole number times a power of two."""
     short = repr(value)
     exponent = f"{value:.16e}".replace("e-0", "e-").replace("e+0", "e")
     for digits in (short, exponent):
         if sum(char.isdigit() for char in digits) <= DEFAULT.digits and type(value)(digits) == value:
             return tree.Number(HERE, value, digits)
-    over, under = value.as_integer_ratio()
-    two, power = tree.Number(HERE, 2, "2"), under.bit_length() - 1
-    below = tree.Binary(HERE, "**", two, tree.Number(HERE, power, str(power)))
-    return tree.Binary(HERE, "/", tree.Number(HERE, over, str(over)), below)
+    fraction, power = frexp(value)
+    whole, power = int(ldexp(fraction, DIGITS)), power - DIGITS
+    spare = (whole & -whole).bit_length() - 1
+    whole, power = whole >> spare, power + spare
+    scale = tree.Binary(HERE, "**", tree.Number(HERE, 2.0, "2.0"), expression(power))
+    return tree.Binary(HERE, "*", tree.Number(HERE, whole, str(whole)), scale)
 
 
 def _list(values: tuple[Any, ...]) -> tree.ListOf:

@@ -215,7 +215,7 @@ class _Grower:
         scope = self.net.scope("level", 0, label="aux", role="aux")
         for op, name in ((GlobalAvgPool(), "0"), (Flatten(), "1"), (Linear(out=3), "fc")):
             self.net.here = builder.add(op, (self.net.here,), f"aux.{name}", scope, training=True)[0]
-        found = [Output("aux", self.net.here, training=True)]
+        found = [Output("side", self.net.here, training=True)]
         self.net.here = here
         return found
 

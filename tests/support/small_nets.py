@@ -71,7 +71,7 @@ def _multibranch(b: Builder, x: Value, parent: int, level: str, width: int, stri
 
 def _close(b: Builder, x: Value, body: Value, block: int, residual: int, out: int, stride: int) -> Value:
     """The shortcut, the sum and the relu behind it."""
-    skip = b.scope("skip", residual, role="skip")
+    skip = b.scope("skip", residual)
     short = x
     if b.shape(x).sizes[0] != out or stride != 1:
         project = b.scope(
