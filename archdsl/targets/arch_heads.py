@@ -36,8 +36,8 @@ def is_implied(graph: Graph) -> bool:
 
 def with_heads(graph: Graph) -> Graph:
     """The same net, where results of training that are computed in inference too are the ends of side heads: so they
-    are absent in inference, as they were before passes took away what stood there. Where a result has a name that only a
-    spec without `output` can give, all side results are such ends."""
+    are absent in inference, as before passes took away what stood there. Where a result has a name that only a spec
+    without `output` can give, all side results are such ends."""
     if is_implied(graph):
         return graph
     unsayable = any(not sayable(output.name) for output in graph.outputs)

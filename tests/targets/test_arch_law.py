@@ -1,4 +1,4 @@
-"""A printed spec always checks and is the same net: its numbers to the last bit, its results in training and without."""
+"""A printed spec always checks and is the same net: its numbers to the last bit, its results in both modes."""
 
 from __future__ import annotations
 
