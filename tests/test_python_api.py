@@ -131,7 +131,8 @@ def test_a_pickle_calls_nothing_but_known_builders_and_holds_text_graph_and_stat
     found = names_called(data)
     ours = {name for name in found if name.startswith("archdsl")}
     assert ours == {
-        "archdsl.targets.torch_module _rebuilt",
+        "archdsl.targets.torch_classes _module",
+        "archdsl.targets.torch_classes _classes",
         "archdsl.targets.torch_module Provenance",
         "archdsl.compiler _kept",
         "archdsl.compiler Kept.again",
