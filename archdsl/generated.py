@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 _SEPARATOR = "__"
-_CODED = "0"  # no name begins with a digit, save one in hexadecimal, whose own underscores would mislead
+_CODED = "_0"  # begins a name in hexadecimal, whose own underscores would mislead
 
 _made: dict[str, type[Any]] = {}
 _lock = Lock()
@@ -50,4 +50,4 @@ def _coded(name: str) -> str:
 
 
 def _decoded(part: str) -> str:
-    return bytes.fromhex(part[1:]).decode() if part.startswith(_CODED) else part
+    return bytes.fromhex(part.removeprefix(_CODED)).decode() if part.startswith(_CODED) else part
