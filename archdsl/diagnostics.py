@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from archdsl.gate import plain
+from archdsl.gate import plain, shown
 from archdsl.record import Record
 from archdsl.source import Span
 
 SHOWN = 50  # diagnostics a run prints; the rest are counted
 QUOTED = 120  # characters of file text that a message repeats
-SCANNED = 300  # names that are looked at for the one that was meant
-COMPARED = 30  # and of these, names that are compared letter by letter
 
 
 class ArchdslError(Exception):
@@ -92,46 +89,13 @@ def quote(text: str) -> str:
     return plain(text if len(text) <= QUOTED else text[: QUOTED - 3] + "...")
 
 
-def unsuggested(problem: Problem) -> Problem:
-    """The same problem without the names that it would look through for one that was meant."""
-    return problem.changed(known=()) if "known" in problem.fields else problem
-
-
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a typo most likely meant. Of many names only the likeliest are compared in full, so that the
-    work is bounded; a name too long for a typo to be told has none."""
-    if len(name) > QUOTED:
-        return None
-    for match in difflib.get_close_matches(name, _likely(name, sorted(set(known))), n=3, cutoff=0.6):
+    """The known name that a typo most likely meant."""
+    for match in difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.6):
         alike = match[:1].lower() == name[:1].lower()  # a typo seldom hits the first letter
         if alike or difflib.SequenceMatcher(None, match, name).ratio() >= 0.8:
             return match
     return None
-
-
-def _likely(name: str, known: list[str]) -> list[str]:
-    """The names that are worth a comparison in full: those of most letters in common, and a bounded number of them."""
-    fit = [item for item in known if len(item) <= 2 * len(name) + 3]
-    if len(fit) > SCANNED:
-        fit = heapq.nlargest(SCANNED, fit, key=lambda item: _ends_in_common(name, item))
-    matcher = difflib.SequenceMatcher(b=name)
-    close = []
-    for item in fit:
-        matcher.set_seq1(item)
-        if matcher.real_quick_ratio() >= 0.6 and matcher.quick_ratio() >= 0.6:
-            close.append(item)
-    return heapq.nlargest(COMPARED, close, key=lambda item: _ends_in_common(name, item))
-
-
-def _ends_in_common(first: str, second: str) -> int:
-    """How many letters two words share at their starts and ends: all but one or two after a typo."""
-    prefix = _starts_in_common(first, second)
-    return prefix + _starts_in_common(first[prefix:][::-1], second[prefix:][::-1])
-
-
-def _starts_in_common(first: str, second: str) -> int:
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((at for at, (one, two) in pairs if one != two), min(len(first), len(second)))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
@@ -143,14 +107,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
 def render(diagnostic: Diagnostic, color: bool = False) -> str:
     """The diagnostic as text, its source line underlined."""
     red, blue, bold, end = ("\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m") if color else ("", "", "", "")
-    lines = [f"{red}error[{diagnostic.code}]{end}{bold}: {diagnostic.message}{end}"]
+    lines = [f"{red}error[{diagnostic.code}]{end}{bold}: {shown(diagnostic.message)}{end}"]
     margin = " "
     if diagnostic.span is not None:
         span = diagnostic.span
         number = str(span.line)
         margin = " " * len(number)
         text, first, width = _window(span)
-        under = f"{'^' * width} {diagnostic.label}".rstrip()
+        under = f"{'^' * width} {shown(diagnostic.label)}".rstrip()
         lines += [
             f"{margin}{blue}-->{end} {quote(span.location)}",
             f"{margin} {blue}|{end}",
@@ -159,9 +123,9 @@ def render(diagnostic: Diagnostic, color: bool = False) -> str:
         ]
     if diagnostic.notes:
         lines += [f"{margin} {blue}|{end}"] if diagnostic.span is not None else []
-        lines += [f"{margin} {blue}={end} {note}" for note in diagnostic.notes]
+        lines += [f"{margin} {blue}={end} {shown(note)}" for note in diagnostic.notes]
     if diagnostic.help:
-        lines += [f"{blue}help{end}: {diagnostic.help}"]
+        lines += [f"{blue}help{end}: {shown(diagnostic.help)}"]
     return "\n".join(lines)
 
 

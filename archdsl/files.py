@@ -17,6 +17,7 @@ if sys.platform != "win32":
     import fcntl
 
 from archdsl.diagnostics import ArchdslError, UsageError
+from archdsl.gate import plain, shown
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 STANDARD = "-"  # stands for stdin or stdout on the command line
@@ -82,12 +83,15 @@ def replaceable(path: str | os.PathLike[str]) -> bool:
 
 
 def write(path: str | os.PathLike[str], data: Bytes | Iterable[Bytes]) -> None:
-    """The bytes at a path, or on stdout for `-`. Raises `FileError`; a closed pipe raises `BrokenPipeError`."""
+    """The bytes at a path, or on stdout for `-`, where a terminal gets them as `shown` makes them. Raises `FileError`;
+    a closed pipe raises `BrokenPipeError`."""
     if os.fspath(path) != STANDARD:
         write_atomic(path, data)
         return
+    terminal = sys.stdout.isatty()
     for chunk in _chunks(data):
-        sys.stdout.buffer.write(chunk)
+        safe = shown(bytes(chunk).decode("utf-8", "backslashreplace")).encode() if terminal else chunk
+        sys.stdout.buffer.write(safe)
     sys.stdout.buffer.flush()
 
 
@@ -211,4 +215,4 @@ def _errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def _shown(path: str | os.PathLike[str]) -> str:
     """A path that is safe to print."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in os.fspath(path))
+    return plain(os.fspath(path))

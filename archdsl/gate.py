@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+MODE = "training"  # no level of a path: every module of torch keeps its mode under this name
 LONGEST = 64  # characters of a name, or of one level of a path
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LABEL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
@@ -35,6 +36,11 @@ def is_string(text: str) -> bool:
 def line(text: str) -> str:
     """The text as one that `is_line` takes, with a space for each character that it does not."""
     return _NOT_IN_LINE.sub(" ", text)
+
+
+def shown(text: str) -> str:
+    """Text of several lines made safe to print, each as `plain` makes it."""
+    return text if text.isprintable() else "\n".join(map(plain, text.split("\n")))
 
 
 def plain(text: str) -> str:

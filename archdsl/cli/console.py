@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from archdsl.diagnostics import CompileError, render_all
+from archdsl.gate import shown
 
 JSON_VERSION = 1  # of the shape of what `--json` prints
 LONG = 8  # inputs from which on a terminal shows progress
@@ -19,18 +20,23 @@ class ClosedPipe(Exception):  # noqa: N818 - an end, not an error
 
 
 def say(text: str) -> None:
-    """A line of the result, on stdout."""
-    sys.stdout.write(text + "\n")
+    """A line or lines of the result, on stdout, safe for a terminal."""
+    sys.stdout.write(shown(text) + "\n")
+
+
+def say_file(text: str) -> None:
+    """Lines of a file on stdout: as they are for a program, safe on a terminal."""
+    sys.stdout.write((shown(text) if sys.stdout.isatty() else text) + "\n")
 
 
 def say_json(**content: Any) -> None:
     """The result as one JSON object on stdout, with the version of its shape."""
-    say(json.dumps({"version": JSON_VERSION, **content}, indent=2, ensure_ascii=True))
+    sys.stdout.write(json.dumps({"version": JSON_VERSION, **content}, indent=2, ensure_ascii=True) + "\n")
 
 
 def note(text: str) -> None:
     """A line beside the result, on stderr."""
-    sys.stderr.write(f"archdsl: {text}\n")
+    sys.stderr.write(f"archdsl: {shown(text)}\n")
 
 
 def complain(error: CompileError) -> None:

@@ -43,7 +43,7 @@ def fmt(specs: options.Specs, check: Check = False, diff: Diff = False, as_json:
         changed = formatted != text.text
         reports.append({"file": name, "ok": True, "changed": changed})
         if diff and changed and not as_json:
-            console.say("\n".join(_difference(name, text.text, formatted)))
+            console.say_file("\n".join(_difference(name, text.text, formatted)))
         if check or diff:
             _tell(changed and not as_json, f"{name} would change")
         elif name == STANDARD:

@@ -10,7 +10,7 @@ from archdsl.elaborate.found import Found
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.modules import Module
 from archdsl.elaborate.problems.names import AlreadyBound, TakenName
-from archdsl.elaborate.values import Bound, Flow, LayerValue, shown_all
+from archdsl.elaborate.values import Bound, Flow
 from archdsl.ops import INITIALIZERS, OPERATIONS
 from archdsl.source import Span
 from archdsl.syntax import tree
@@ -32,15 +32,14 @@ class Place:
 class CallSite:
     """A block that was entered on the way: as written, where, and at which path."""
 
-    layer: LayerValue
+    layer: str
     span: Span
     path: str
 
     def note(self, reader: Span | None) -> str:
         """`in Bottleneck(64), called at 31:17, as layer1.0`, for a diagnostic whose place is `reader`."""
         at = f", as {self.path}" if self.path else ""
-        given = shown_all(bound.value for _, bound in self.layer.bound)
-        return f"in {self.layer.name}({given}), called at {self.span.seen_from(reader)}{at}"
+        return f"in {self.layer}, called at {self.span.seen_from(reader)}{at}"
 
 
 @dataclass(slots=True)
@@ -139,4 +138,9 @@ def is_taken(name: str) -> bool:
     return any(name in words for _, words in _TAKEN)
 
 
-_TAKEN = (("an operation", OPERATIONS), ("an initialiser", INITIALIZERS), ("a function", FUNCTIONS))
+_TAKEN = (
+    ("the current value", frozenset({"here"})),
+    ("an operation", OPERATIONS),
+    ("an initialiser", INITIALIZERS),
+    ("a function", FUNCTIONS),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -15,6 +16,7 @@ from archdsl.limits import DEFAULT, Limits
 from archdsl.ops.base import Input, Learned, Op, ShapeError, Tensor
 from archdsl.shapes import Shape
 
+_ANY_LENGTH = Limits(identifier=sys.maxsize, text=sys.maxsize, source=sys.maxsize)
 RANK = 32  # axes of a value
 SHOWN = 20  # faults that one error tells
 KINDS = frozenset({"arch", "level", "block", "role", "branches", "branch", "residual", "skip", "iteration", "shared"})
@@ -49,6 +51,15 @@ def verify(graph: Graph, limits: Limits = DEFAULT) -> None:
     found = tuple(faults(graph, limits))
     if found:
         raise IllegalGraph(graph, found)
+
+
+def held(graph: Graph) -> Graph:
+    """The graph, every text of which is made of what the language lets a spec write: what an emitter takes. Raises
+    `IllegalGraph`; how long texts may be is not asked, since a caller may raise that limit."""
+    found = tuple(_word_faults(graph, _ANY_LENGTH))
+    if found:
+        raise IllegalGraph(graph, found)
+    return graph
 
 
 def faults(graph: Graph, limits: Limits = DEFAULT) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from archdsl.diagnostics import quote
 from archdsl.elaborate.environment import is_taken
-from archdsl.gate import is_label, is_line, is_name, is_string
+from archdsl.gate import MODE, is_label, is_line, is_name, is_string
 from archdsl.ir.program import Node, Program, Scope
 from archdsl.limits import Limits
 from archdsl.ops.base import Described, Input
@@ -48,10 +48,11 @@ def scope_fault(scope: Scope, limits: Limits) -> str | None:
 
 def node_fault(node: Node, limits: Limits) -> str | None:
     """What is wrong with a text of a node, or `None`."""
-    if not _is_path(node.path, limits):
+    if isinstance(node.op, Input):
+        if not (node.path == Input.word or _named(node.path, limits)):
+            return f"`{quote(node.path)}` is no name of an input"
+    elif not _is_path(node.path, limits):
         return f"`{quote(node.path)}` is no path"
-    if isinstance(node.op, Input) and not (node.path == Input.word or _named(node.path, limits)):
-        return f"`{quote(node.path)}` is no name of an input"
     for text in _texts(node.op):
         if not is_string(text) or len(text) > limits.text:
             return f"`{quote(text)}` is no string of the language"
@@ -62,7 +63,7 @@ def node_fault(node: Node, limits: Limits) -> str | None:
 
 
 def _is_path(text: str, limits: Limits) -> bool:
-    return is_label(text, limits.identifier) and text.count(".") < LEVELS
+    return is_label(text, limits.identifier) and text.count(".") < LEVELS and MODE not in text.split(".")
 
 
 def _named(text: str, limits: Limits) -> bool:

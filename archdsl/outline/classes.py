@@ -18,12 +18,18 @@ MOST_STEPS_TO_JOIN = 200
 OFTEN, LONG = 8, 4  # chains of one form, and children of each, before they are worth a class
 
 
-def outline(graph: Graph, describe: Describe, optional: Callable[[str], bool] = str.isidentifier) -> Outline:
+def outline(
+    graph: Graph,
+    describe: Describe,
+    optional: Callable[[str], bool] = str.isidentifier,
+    named: Callable[[str], str] = str,
+) -> Outline:
     """The classes of a net as a target would write it. Every legal graph has one; linear in the graph.
 
-    `optional` says of a child's name whether a class can take that child as an argument.
+    `optional` says of a child's name whether a class can take that child as an argument, and `named` makes the name of
+    a parameter one that the target can have.
     """
-    return _Outliner(graph, _remembered(describe), optional).run()
+    return _Outliner(graph, _remembered(describe), optional, named).run()
 
 
 @dataclass(slots=True)
@@ -37,8 +43,10 @@ class _Group:
 
 
 class _Outliner:
-    def __init__(self, graph: Graph, describe: Describe, optional: Callable[[str], bool]) -> None:
-        self.graph, self.describe, self.optional = graph, describe, optional
+    def __init__(
+        self, graph: Graph, describe: Describe, optional: Callable[[str], bool], named: Callable[[str], str]
+    ) -> None:
+        self.graph, self.describe, self.optional, self.named = graph, describe, optional, named
         self.builds: dict[int, Build] = {}
         self.classes: list[Class] = []
 
@@ -95,7 +103,7 @@ class _Outliner:
             rows = [self._row(group, made) for _, made in group.members]
             arguments = [dict(level.scope.arguments) if level.scope else {} for level, _ in group.members]
             taken = frozenset([group.option] if group.option else [])
-            holes, found = parameters(rows, arguments, taken)
+            holes, found = parameters(rows, arguments, taken, self.named)
             level = group.members[0][0]
             if not level.path:
                 holes, found = _with_classes(holes, rows[0], dict(self.graph.program.parameters))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archdsl.outline.call import REQUIRED
@@ -16,20 +15,27 @@ CHOSEN = {"num_features": "channels", "normalized_shape": "channels"}  # what a 
 
 
 def parameters(
-    rows: Sequence[Sequence[Hole]], arguments: Sequence[Mapping[str, Any]], taken: frozenset[str] = frozenset()
+    rows: Sequence[Sequence[Hole]],
+    arguments: Sequence[Mapping[str, Any]],
+    taken: frozenset[str] = frozenset(),
+    named: Callable[[str], str] = str,
 ) -> tuple[tuple[Any, ...], tuple[Parameter, ...]]:
     """`(holes, parameters)`: each column as a literal or an `Expression`, with the parameters that these need.
 
-    `arguments` are those of the block's calls, one mapping for each row; their names are preferred.
+    `arguments` are those of the block's calls, one mapping for each row; their names are preferred, as `named` makes
+    them names of the target.
     A column that does not change is a literal; one that is another one, or a whole multiple or part of it, is derived.
     """
-    table = _Table(arguments, taken)
+    table = _Table(arguments, taken, named)
     holes = tuple(table.column([row[at] for row in rows]) for at in range(len(rows[0]) if rows else 0))
     return holes, tuple(table.ordered())
 
 
 class _Table:
-    def __init__(self, arguments: Sequence[Mapping[str, Any]], taken: frozenset[str]) -> None:
+    def __init__(
+        self, arguments: Sequence[Mapping[str, Any]], taken: frozenset[str], named: Callable[[str], str]
+    ) -> None:
+        self.named = named
         self.found: list[Parameter] = []
         self.kinds: list[str] = []
         self.equal: dict[Any, int] = {}
@@ -89,9 +95,8 @@ class _Table:
         return name
 
     def _free(self, name: str) -> str:
-        if keyword.iskeyword(name) or name == "self":
-            name += "_"
-        base, count = name, 1
+        base = name = self.named(name)
+        count = 1
         while name in self.names:
             count += 1
             name = f"{base}{count}" if not base[-1].isdigit() else f"{base}_{count}"

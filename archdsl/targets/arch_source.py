@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from archdsl.graph.graph import Graph
+from archdsl.graph.verify import held
 from archdsl.ops.base import Input
 from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
@@ -15,7 +17,6 @@ from archdsl.targets.arch_law import broken
 from archdsl.targets.arch_source_blocks import Blocks, BlockText
 from archdsl.targets.arch_source_docs import told
 from archdsl.targets.arch_source_draft import draft
-from archdsl.targets.arch_source_fold import RESERVED
 from archdsl.targets.arch_source_layers import literal
 from archdsl.targets.arch_source_parts import HERE, Hole, Part, exact
 from archdsl.targets.arch_source_print import reference, statements, value_of
@@ -34,7 +35,7 @@ def arch_source(graph: Graph) -> str:
     not found again is written layer by layer. Raises `UsageError` for what the language cannot say, such as shared
     weights that are applied in two ways.
     """
-    text = print_tree(source_tree(graph))
+    text = print_tree(source_tree(held(graph)))
     return text if broken(graph, text) is None else arch_text(graph)
 
 
@@ -42,7 +43,7 @@ def source_tree(graph: Graph) -> tree.File:
     """The tree of the spec."""
     graph = with_heads(graph)
     lifted = _lifted(graph)
-    name = graph.name if graph.name.isidentifier() and graph.name.isascii() and graph.name not in RESERVED else "net"
+    name = graph.name
     drafting = draft(graph, lifted, frozenset({name, CLASSES}))
     blocks = Blocks(drafting.instances, frozenset({name, CLASSES}))
     parts = blocks.body(drafting.parts)
@@ -51,8 +52,7 @@ def source_tree(graph: Graph) -> tree.File:
         *_inputs(graph),
         *statements(parts, frozenset(parameters), frozenset({name, *(text.name for text in blocks.texts)})),
         *_outputs(drafting.outputs),
-        _expect("params", graph.params),
-        _expect("macs", graph.macs),
+        *_expects(graph),
     )
     arch = tree.Arch(
         HERE,
@@ -131,6 +131,14 @@ def _outputs(outputs: list[tuple[str, tuple[Any, ...]]]) -> list[tree.Output]:
         own = path is not None and ref[0] in ("label", "name") and path.rpartition(".")[2] == name
         items.append(tree.OutputItem(HERE, None if own else tree.Ident(HERE, name), value))
     return [tree.Output(HERE, tuple(items))]
+
+
+def _expects(graph: Graph) -> Iterator[tree.Expect]:
+    """The figures of the net, but for one whose name a value may have."""
+    bound = {graph.name} | {part for node in graph.nodes for part in node.path.split(".")}
+    for metric, figure in (("params", graph.params), ("macs", graph.macs)):
+        if metric not in bound:
+            yield _expect(metric, figure)
 
 
 def _expect(metric: str, figure: int) -> tree.Expect:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from archdsl.elaborate.environment import is_taken
 from archdsl.ops import OPERATIONS
 from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
@@ -231,7 +232,8 @@ class _Printer:
                 return tree.Index(HERE, tree.Name(HERE, name), self._place(index))
             case ("label", path):
                 plain = _NAME.match(path) and path not in self.parameters and path not in self.loops.values()
-                return tree.Name(HERE, path) if plain and path not in WORDS else tree.Text(HERE, (path,))
+                plain = plain and path not in WORDS and path != "here" and not is_taken(path)
+                return tree.Name(HERE, path) if plain else tree.Text(HERE, (path,))
         raise AssertionError(ref)
 
     def _place(self, at: int | LoopIndex) -> tree.Expr:

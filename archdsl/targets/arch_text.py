@@ -10,6 +10,7 @@ from typing import Any
 
 from archdsl.diagnostics import UsageError, quote
 from archdsl.graph.graph import Graph
+from archdsl.graph.verify import held
 from archdsl.ir.program import Node, Value
 from archdsl.limits import DEFAULT
 from archdsl.ops.base import Described, Input, Learned, Op
@@ -32,7 +33,7 @@ def arch_text(graph: Graph) -> str:
     """The flattened spec of a graph, in the style of the formatter. Elaborating it gives the same operations at the
     same paths with the same wiring and roles. Raises `UsageError` for shared weights, which only blocks can say, and
     for a text beyond the limits of a spec."""
-    return lawful(graph, print_tree(flattened(graph)))
+    return lawful(graph, print_tree(flattened(held(graph))))
 
 
 def flattened(graph: Graph) -> tree.File:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from archdsl.diagnostics import UsageError
+from archdsl.gate import shown
 from archdsl.graph.graph import Graph
 from archdsl.targets.picture_chains import condense
 from archdsl.targets.picture_plan import DEPTHS, TIMES, Box, Cluster, Depth, Edge, Plan, labels, plan
@@ -163,6 +164,6 @@ def _attributes(**values: str | float) -> str:
 
 
 def quoted(text: str) -> str:
-    """A DOT string: backslash, quote and entity escaped, line ends as `\\n`, other control characters as `?`."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;").replace("\n", "\\n")
-    return '"' + "".join(char if char.isprintable() else "?" for char in escaped) + '"'
+    """A DOT string: backslash, quote and entity escaped, line ends as `\\n`, other control characters visible."""
+    escaped = shown(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;").replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -20,6 +20,7 @@ from archdsl import __version__
 from archdsl.diagnostics import UsageError
 from archdsl.files import replaceable, write_atomic, write_by_digest
 from archdsl.graph import Graph
+from archdsl.graph.verify import held
 from archdsl.ir import Value
 from archdsl.ops.base import Input, Learned
 from archdsl.targets.onnx_bytes import (
@@ -150,7 +151,7 @@ def _after(graph: Graph) -> onnx.ModelProto:
 
 def _emitted(graph: Graph, weights: Mapping[str, Array], dtype: FloatType) -> Emission:
     """The whole inference graph, written in program order."""
-    emission = Emission(graph, weights, dtype)
+    emission = Emission(held(graph), weights, dtype)
     outputs = [(emission.value_name(output.name), output.value) for output in graph.outputs if not output.training]
     _inputs(emission)
     emission.reserve_keys()

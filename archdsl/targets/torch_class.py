@@ -12,7 +12,7 @@ from archdsl.outline.holes import call_holes, fill_body
 from archdsl.outline.model import Attribute, Build, Chain, Class, Expression, Holder, Leaf, New, Outline, Repeat
 from archdsl.targets.torch_forward import Forward
 from archdsl.targets.torch_init import NORM_OF, Shared
-from archdsl.targets.torch_names import attribute, hidden, hidden_in_container, variable
+from archdsl.targets.torch_names import attribute, fields, hidden, hidden_in_container, variable
 from archdsl.targets.torch_text import Brackets, Doc, Marked, Spread, definition, docstring, flat, literal, statement
 from archdsl.targets.torch_words import argument_text, child, expression_text, is_list
 
@@ -279,7 +279,9 @@ class _Writer:
         names: list[str] = []
         for index in self.graph.inputs:
             name = variable(self.graph.nodes[index].path)
-            names.append(name if name not in names else f"{name}_{len(names) + 1}")
+            while name in names:
+                name += "_"
+            names.append(name)
         return tuple(names)
 
     def _forward(self) -> list[str]:
@@ -333,8 +335,8 @@ class _Writer:
         if not self._several() or self.graph is None:
             return []
         outputs = self.graph.outputs
-        always = [variable(output.name) for output in outputs if not output.training]
-        every = [variable(output.name) for output in outputs]
+        every = fields(output.name for output in outputs)
+        always = [name for name, output in zip(every, outputs, strict=True) if not output.training]
         lines: list[str] = []
         if len(always) > 1:
             lines += _named_tuple(f"{self.name}Outputs", f"The results of `{self.name}`.", always)

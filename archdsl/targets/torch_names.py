@@ -5,8 +5,12 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from collections.abc import Iterable
 
-RESERVED = frozenset({"torch", "nn", "F", "Tensor", "NamedTuple", "functools", "self", "super", "getattr"})
+from archdsl.targets.torch_definitions import DEFINITIONS
+
+# What the generated source itself names.
+RESERVED = frozenset({"torch", "nn", "F", "Tensor", "NamedTuple", "functools", "self"}) | DEFINITIONS.keys()
 SPELLINGS = {
     "resnet": "ResNet",
     "resnext": "ResNeXt",
@@ -114,12 +118,13 @@ MODULE_ATTRIBUTES = frozenset(
         "zero_grad",
     ]
 )
+OURS = frozenset(["archdsl"])  # what the live module keeps of its spec
 CONTAINER_ATTRIBUTES = MODULE_ATTRIBUTES | frozenset(["clear", "items", "keys", "pop", "update", "values"])
 
 
 def hidden(name: str) -> bool:
     """Whether a module has an attribute of this name already, behind which a child would hide."""
-    return name in MODULE_ATTRIBUTES or name.startswith("__")
+    return name in MODULE_ATTRIBUTES or name in OURS or name.startswith("__")
 
 
 def hidden_in_container(name: str) -> bool:
@@ -147,8 +152,21 @@ def variable(name: str) -> str:
     name = re.sub(r"\W|[^\x00-\x7f]", "_", name) or "x"
     if name[0].isdigit():
         name = f"x{name}"
+    if name.startswith("__"):
+        name = f"x{name}"  # Python writes these otherwise inside a class
     free = plain(name) and name not in RESERVED and not hasattr(builtins, name)
     return name if free else f"{name}_"
+
+
+def fields(names: Iterable[str]) -> list[str]:
+    """The names for the fields of a NamedTuple, nearest to those given and no two alike; none begins with `_`."""
+    found: list[str] = []
+    for name in names:
+        wish = variable(name.lstrip("_") + "_" * (len(name) - len(name.lstrip("_"))) if name.strip("_") else f"x{name}")
+        while wish in found or wish.startswith("_"):
+            wish = f"{wish.lstrip('_')}_"
+        found.append(wish)
+    return found
 
 
 def class_name(name: str) -> str:

@@ -9,8 +9,8 @@ import ast
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from archdsl.diagnostics import UsageError, quote
 from archdsl.graph.graph import Graph
+from archdsl.graph.verify import held
 from archdsl.ops.base import Learned
 from archdsl.outline import Argument, Call, Forms, Outline, outline
 from archdsl.outline.levels import Level, levels
@@ -41,10 +41,10 @@ def source(graph: Graph) -> str:
 
 
 def code(graph: Graph) -> Code:
-    """The source of a net with the name of its class. Raises `UsageError` for a name that torch cannot have."""
-    _check_names(graph)
+    """The source of a net with the name of its class. Raises `IllegalGraph` for texts that no spec can write."""
+    held(graph)
     describe = _Describe(graph)
-    found = outline(graph, describe, argument)
+    found = outline(graph, describe, argument, variable)
     names = _class_names(graph, found)
     body: list[str] = []
     for at in range(len(found.classes)):
@@ -56,15 +56,6 @@ def code(graph: Graph) -> Code:
     text = "\n".join(["\n\n\n".join(helpers), *body]) if helpers else "\n".join(body[2:])
     header = _header(graph, used | _names_used("\n\n".join(helpers)))
     return Code("\n".join([*header, "", "", text]).rstrip() + "\n", names[found.root])
-
-
-def _check_names(graph: Graph) -> None:
-    """Rejects the one name that no module of torch can have below it: its mode, which `train()` sets."""
-    for key, node, _ in graph.state():
-        if "training" in key.split("."):
-            raise UsageError(
-                f"`{quote(node.path)}`: torch keeps its mode under `training`; give the layer another label"
-            )
 
 
 class _Describe:
@@ -175,15 +166,17 @@ def _with_inplace(call: Call, value: bool) -> Call:
 
 def _class_names(graph: Graph, found: Outline) -> list[str]:
     """A name for each class: no two alike, the net's own first."""
-    taken = set(RESERVED) | set(DEFINITIONS)
+    taken = set(RESERVED) | {variable(part) for node in graph.nodes for part in node.path.split(".")}
+    taken |= {parameter.name for cls in found.classes for parameter in cls.parameters}
     names = [""] * len(found.classes)
     for at in [found.root, *(at for at in range(len(found.classes)) if at != found.root)]:
         base = class_name(found.classes[at].name)
         name, count = base, 1
-        while name in taken:
+        results = ("", "Outputs", "TrainingOutputs") if at == found.root else ("",)
+        while any(name + end in taken for end in results):
             count += 1
             name = f"{base}{count}" if not base[-1].isdigit() else f"{base}_{count}"
-        taken |= {name, f"{name}Outputs", f"{name}TrainingOutputs"} if at == found.root else {name}
+        taken |= {name + end for end in results}
         names[at] = name
     return names
 

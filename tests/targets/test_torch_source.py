@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.diagnostics import UsageError
 from archdsl.graph.graph import Graph
+from archdsl.graph.verify import IllegalGraph
 from archdsl.ops import Conv, Relu
 from archdsl.targets.torch_source import source
 from tests.support import nets
@@ -82,7 +82,7 @@ def test_a_documentation_text_cannot_leave_its_docstring() -> None:
 def test_a_child_named_training_is_refused_with_its_path() -> None:
     net = Net.start("net", 3, 8, 8)
     net.then(Conv(out=3, kernel=1), 0, "training")
-    with pytest.raises(UsageError, match="training"):
+    with pytest.raises(IllegalGraph, match="`training` is no path"):
         source(net.graph())
 
 

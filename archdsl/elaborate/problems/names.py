@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from archdsl.diagnostics import Diagnostic, Problem, did_you_mean, quote
+from archdsl.gate import MODE
 from archdsl.source import Span
 
 FOREIGN = re.compile(r"_?([123]d)?$")  # `Conv2d`, `BatchNorm2d`: the dimension that other libraries write
@@ -64,7 +65,7 @@ class TakenName(Problem):
     """A name of the language (an operation, an initialiser or a function) is bound to something else."""
 
     code = "E0204"
-    rule = "No variable, parameter or block has the name of an operation, an initialiser or a function."
+    rule = "No variable, parameter or block has the name of an operation, an initialiser or a function, nor `here`."
     span: Span
     name: str
     kind: str
@@ -181,6 +182,19 @@ class BadLabel(Problem):
             return Diagnostic(self.code, message, self.span, f"has a level of more than {self.limit} characters")
         fix = "use letters, digits, `_` and `-`, with dots between levels"
         return Diagnostic(self.code, message, self.span, "is no label", help=fix)
+
+
+class ModeLabel(Problem):
+    """A level of a path is `training`, which is where every module of torch keeps its mode."""
+
+    code = "E0218"
+    rule = "No level of a label is `training`: torch keeps the mode of a module there."
+    span: Span
+    label: str
+
+    def diagnostic(self) -> Diagnostic:
+        message = f"torch keeps the mode of a module under `{MODE}`, and `{quote(self.label)}` would stand in its place"
+        return Diagnostic(self.code, message, self.span, "is taken by torch", help="call it `train_path`, say")
 
 
 class RecursiveBlock(Problem):
