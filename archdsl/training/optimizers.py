@@ -8,31 +8,34 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
+from archdsl.diagnostics import quote
 from archdsl.passes.arrays import Array, Take, leaves, sizes_of, value_of
 from archdsl.passes.plan import Entry, Plan, PlanError
+from archdsl.training.known import ELEMENTS, NUMBERS, hold_optimizer, hold_state
 
 State = dict[str, Any]
 
-# Settings by which optimizers of torch are known that do not treat each number on its own.
-WHOLE = {"ns_steps": "Muon", "beta2_decay": "Adafactor", "tolerance_change": "LBFGS"}
 
+def carry_optimizer(state: Mapping[str, Any] | Optimizer, plan: Plan, keys: Sequence[str] | None = None) -> State:
+    """An optimizer, or its `state_dict()`, of the module before a rewrite as the state of one for the module after it.
 
-def carry_optimizer(state: Mapping[str, Any], plan: Plan, keys: Sequence[str] | None = None) -> State:
-    """An optimizer's `state_dict()` for the module before a rewrite, as that of one for the module after it.
-
-    `plan` must be exact, and the optimizer treat each number on its own, as SGD and Adam do. `keys` are the names of
-    the parameters in the order in which the old optimizer took them; by default those of `module.parameters()`. Where
-    it took only some (those that are not frozen, say), the new one takes what is made of these. The new optimizer takes
-    its parameters in state_dict order within each group, so with one group it is `Optimizer(new.parameters())`. What
-    has a parameter's shape (momentum, `exp_avg`, `exp_avg_sq`) is moved, other numbers (`step`) must agree where
-    several parameters become one. Raises `PlanError`.
+    `plan` must be exact, and the optimizer one that is known to treat each number on its own, as SGD and Adam do
+    (`archdsl.training.known`); one of timm has to be given itself, since its state does not say what it is. `keys` are
+    the names of the parameters in the order in which the old optimizer took them; by default those of
+    `module.parameters()`. Where it took only some (those that are not frozen, say), the new one takes what is made of
+    these. The new optimizer takes its parameters in state_dict order within each group, so with one group it is
+    `Optimizer(new.parameters())`. What has a parameter's shape (momentum, `exp_avg`, `exp_avg_sq`) is moved, other
+    numbers (`step`) must agree where several parameters become one. Raises `PlanError`.
     """
     if not plan.exact:
         raise PlanError("an optimizer's state is carried only by a plan that rearranges")
-    whole = next((kind for group in state["param_groups"] for mark, kind in WHOLE.items() if mark in group), None)
-    if whole is not None:
-        raise PlanError(f"{whole} steps a weight as a whole: joined or cut, it would take other steps")
+    if isinstance(state, Optimizer):
+        hold_optimizer(state)
+        state = state.state_dict()
+    else:
+        hold_state(state)
     names = tuple(keys) if keys is not None else _named(state) or plan.old
     if len(set(names)) < len(names) or not set(names).issubset(plan.old):
         raise PlanError("the names are not those of the parameters before the rewrite")
@@ -49,7 +52,8 @@ def carry_optimizer(state: Mapping[str, Any], plan: Plan, keys: Sequence[str] | 
     new: State = {"state": {}, "param_groups": []}
     count = 0
     for group, entries in zip(state["param_groups"], members, strict=True):
-        facts = {**group, "params": list(range(count, count + len(entries)))}
+        facts = {name: _copied(value) for name, value in group.items()}
+        facts["params"] = list(range(count, count + len(entries)))
         if "param_names" in group:
             facts["param_names"] = [entry.key for entry in entries]
         new["param_groups"].append(facts)
@@ -107,9 +111,11 @@ def _carried(entry: Entry, name: str, values: Mapping[str, Any]) -> Any:
     sizes = {leaf.key: leaf.sizes for leaf in leaves(entry.expression) if isinstance(leaf, Take)}
     first = next(iter(values.values()))
     shaped = [isinstance(value, Tensor) and tuple(value.shape) == sizes[key] for key, value in values.items()]
-    if name != "step" and all(shaped):
+    if name in ELEMENTS and all(shaped):
         arrays, back = _as_arrays(values)
         return back(value_of(entry.expression, arrays, {}))
+    if name not in NUMBERS and any(value is not None for value in values.values()):
+        raise PlanError(f"the optimizer's `{quote(name)}` of `{entry.key}` is not known, and not carried")
     if any(not _equal(value, first) for value in values.values()):
         raise PlanError(f"`{entry.key}` is made of parameters whose `{name}` differ, and it can have only one")
     return _copied(first)
