@@ -202,25 +202,26 @@ def proved(graph: Graph, passes: Sequence[Pass]) -> list[tuple[str, Proof]]:
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What a module remembers of its spec: its text and the graph. Pickled, the graph is its stable text, which needs
-    no other file to be read again (a spec's imports may have changed by then)."""
+    no other file (a spec's imports may have changed by then) and is read again when somebody asks for the graph."""
 
     source: Source
-    graph: Graph
+    graph: Graph | str
 
     def again(self) -> Graph:
         """The graph."""
-        return self.graph
+        from archdsl.graph.text import read_graph
+
+        return read_graph(self.graph) if isinstance(self.graph, str) else self.graph
 
     def __reduce__(self) -> tuple[Any, ...]:
         from archdsl.graph.text import print_graph
 
-        return _kept, (self.source.text, self.source.name, print_graph(self.graph))
+        text = self.graph if isinstance(self.graph, str) else print_graph(self.graph)
+        return _kept, (self.source.text, self.source.name, text)
 
 
 def _kept(text: str, name: str, graph: str) -> Kept:
-    from archdsl.graph.text import read_graph
-
-    return Kept(Source(text, name), read_graph(graph))
+    return Kept(Source(text, name), graph)
 
 
 def _read(path: Path, name: str) -> Source:

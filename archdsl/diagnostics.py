@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,6 +14,8 @@ from archdsl.source import Span
 
 SHOWN = 50  # diagnostics a run prints; the rest are counted
 QUOTED = 120  # characters of file text that a message repeats
+SCANNED = 300  # names that are looked at for the one that was meant
+COMPARED = 30  # and of these, names that are compared letter by letter
 
 
 class ArchdslError(Exception):
@@ -89,13 +92,46 @@ def quote(text: str) -> str:
     return plain(text if len(text) <= QUOTED else text[: QUOTED - 3] + "...")
 
 
+def unsuggested(problem: Problem) -> Problem:
+    """The same problem without the names that it would look through for one that was meant."""
+    return problem.changed(known=()) if "known" in problem.fields else problem
+
+
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a typo most likely meant."""
-    for match in difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.6):
+    """The known name that a typo most likely meant. Of many names only the likeliest are compared in full, so that the
+    work is bounded; a name too long for a typo to be told has none."""
+    if len(name) > QUOTED:
+        return None
+    for match in difflib.get_close_matches(name, _likely(name, sorted(set(known))), n=3, cutoff=0.6):
         alike = match[:1].lower() == name[:1].lower()  # a typo seldom hits the first letter
         if alike or difflib.SequenceMatcher(None, match, name).ratio() >= 0.8:
             return match
     return None
+
+
+def _likely(name: str, known: list[str]) -> list[str]:
+    """The names that are worth a comparison in full: those of most letters in common, and a bounded number of them."""
+    fit = [item for item in known if len(item) <= 2 * len(name) + 3]
+    if len(fit) > SCANNED:
+        fit = heapq.nlargest(SCANNED, fit, key=lambda item: _ends_in_common(name, item))
+    matcher = difflib.SequenceMatcher(b=name)
+    close = []
+    for item in fit:
+        matcher.set_seq1(item)
+        if matcher.real_quick_ratio() >= 0.6 and matcher.quick_ratio() >= 0.6:
+            close.append(item)
+    return heapq.nlargest(COMPARED, close, key=lambda item: _ends_in_common(name, item))
+
+
+def _ends_in_common(first: str, second: str) -> int:
+    """How many letters two words share at their starts and ends: all but one or two after a typo."""
+    prefix = _starts_in_common(first, second)
+    return prefix + _starts_in_common(first[prefix:][::-1], second[prefix:][::-1])
+
+
+def _starts_in_common(first: str, second: str) -> int:
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (one, two) in pairs if one != two), min(len(first), len(second)))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -17,13 +17,14 @@ class Limits:
     diagnostics: int = 50  # collected in one run
     imports: int = 64  # files that import one another
     calls: int = 64  # blocks that are entered in one another
-    nodes: int = 1_000_000  # operations after expansion
+    levels: int = 80  # bodies that are entered in one another, and levels of one path
+    nodes: int = 1_000_000  # operations of one arch after expansion
     elements: int = 2**31  # of one tensor
     params: int = 2**33  # of one network
     field: int = 2**31  # a whole number in an operation's field
-    steps: int = 4_000_000  # statements and expressions evaluated
+    steps: int = 4_000_000  # of work and memory of one file, about half a microsecond or 64 bytes each
     turns: int = 50_000  # of all comprehensions of one elaboration
-    list_items: int = 100_000  # of one list or range, with the lists in it; and of the values that one layer makes
+    list_items: int = 100_000  # of one list or layer, with the lists and layers in it; and of one layer's values
     text: int = 10_000  # characters of one string
 
 

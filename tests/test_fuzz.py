@@ -61,7 +61,7 @@ def standalone(graph: Graph) -> nn.Module:
     """The generated source executed alone, as a user's file would be."""
     generated = code(graph)
     names: dict[str, Any] = {"__name__": "generated"}
-    exec(compile(generated.text, "generated.py", "exec"), names)
+    exec(compile(generated.text, "generated.py", "exec", dont_inherit=True), names)
     module: nn.Module = names[generated.name]()
     return module
 

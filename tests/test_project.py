@@ -104,7 +104,7 @@ def test_an_installed_wheel_finds_its_own_specs(wheel: Path, tmp_path: Path) -> 
 # ------------------------------------------------------------------- our source
 
 FORBIDDEN = {"eval", "exec", "__import__"}
-EXECUTES = {PACKAGE / "targets" / "torch_module.py"}  # the one place that runs source, which archdsl generated
+EXECUTES = {PACKAGE / "targets" / "torch_classes.py"}  # the one place that runs source, which archdsl generated
 RENDERS = {PACKAGE / "targets" / "picture_render.py"}  # the one place that starts a process
 
 

@@ -23,40 +23,7 @@ from torch import Tensor, nn
 import archdsl
 from archdsl.prove.compare import gradient_deviation
 from archdsl.weights import read
-
-SPEC = archdsl.Source(
-    """\
-## A small net with a little of everything.
-
-block Gate(reduction=2) {
-    branches mul {
-        skip identity
-        gap -> fc1: conv(in.c // reduction, 1x1) -> relu -> fc2: conv(in.c, 1x1) -> sigmoid
-    }
-}
-
-block Unit(width, stride=1) {
-    residual {
-        conv1: conv(width, 3x3, stride=stride) -> bn1: batchnorm -> relu -> gate: Gate
-    } skip downsample: conv(width, 1x1, stride=stride)
-    relu
-}
-
-arch everything(width=8, num_classes=5) {
-    input 3x16x16
-    stem { entry: conv(width, 3x3) -> norm: batchnorm -> relu }
-    stage layer1 { repeat 2 as j { Unit(width * 2, 2 if j == 0 else 1) } }
-    aux from layer1 -> side { gap -> flatten -> fc: linear(num_classes) }
-    shared tower: conv(width * 2, 3x3)
-    from layer1 -> tower -> relu -> tower
-    param scale: constant(0.5, [width * 2, 1, 1])
-    from [here, scale] -> mul -> drop: dropout(0.1) as features
-    head { gap -> flatten -> fc: linear(num_classes) }
-    output logits=fc, features, side
-}
-""",
-    "everything.arch",
-)
+from tests.support.live_nets import EVERYTHING as SPEC
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -131,7 +98,8 @@ def test_a_pickle_calls_nothing_but_known_builders_and_holds_text_graph_and_stat
     found = names_called(data)
     ours = {name for name in found if name.startswith("archdsl")}
     assert ours == {
-        "archdsl.targets.torch_module _rebuilt",
+        "archdsl.targets.torch_classes _module",
+        "archdsl.targets.torch_classes _classes",
         "archdsl.targets.torch_module Provenance",
         "archdsl.compiler _kept",
         "archdsl.compiler Kept.again",

@@ -180,7 +180,11 @@ def _checkpoint(graph: Graph, file: str, chosen: Sequence[Pass], save: Path | No
         before, graph = graph, rewritten(graph, chosen).graph
         check_where(chosen, before, graph)
     arrays = opened(file, console.note)
-    found = fit(graph, {key: array.shape for key, array in arrays.items()}, ordered=keeps_order(file, arrays))
+    found = fit(
+        graph,
+        {key: array.shape for key, array in arrays.items()},
+        ordered=keeps_order(str(inputs.checkpoint(file)), arrays),
+    )
     if isinstance(found, Misfit):
         report.ok = False
         how = "match in more than one way" if found.ambiguous else "do not match by order and shape"

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from archdsl.collector import paused
 from archdsl.diagnostics import CompileError, Diagnostic, quote
 from archdsl.elaborate import static
 from archdsl.elaborate.elaborator import Elaborator
 from archdsl.elaborate.environment import Env
 from archdsl.elaborate.flow import Flows
 from archdsl.elaborate.found import Found
+from archdsl.elaborate.fuel import ARCH, STATEMENT, Fuel, Spent
 from archdsl.elaborate.modules import ArchValue, Imported, Loader, Module, Reading
 from archdsl.elaborate.problems import arguments, names, structure
 from archdsl.elaborate.programs import run
@@ -41,16 +43,25 @@ class Checked:
 
 def check(source: Source, limits: Limits = DEFAULT) -> Checked:
     """Every arch of the file that can be built as it stands. Raises `CompileError` with all that is wrong in it."""
-    module, problems, _ = _load(source, limits)
+    with paused():
+        return _check(source, Fuel(limits))
+
+
+def _check(source: Source, fuel: Fuel) -> Checked:
+    module, problems, _ = _load(source, fuel)
     problems += static.problems(module)
     programs: dict[str, Program] = {}
     readers = Readers()
-    for name, arch in module.archs.items():
-        if _buildable(arch, limits):
-            program, found = _build(arch, {}, limits, readers)
-            problems += found
-            if program is not None:
-                programs[name] = program
+    try:
+        for name, arch in module.archs.items():
+            fuel.spend(arch.declaration.name.span, ARCH)
+            if _buildable(arch, fuel):
+                program, found = _build(arch, {}, fuel, readers)
+                problems += found
+                if program is not None:
+                    programs[name] = program
+    except Spent as spent:
+        raise CompileError([*_sorted(problems), spent.problem.diagnostic()]) from None
     problems += readers.problems(module)
     _raise(problems)
     return Checked(programs)
@@ -67,14 +78,21 @@ def traced(
     source: Source, arch: str | None = None, parameters: Mapping[str, Any] | None = None, limits: Limits = DEFAULT
 ) -> tuple[Program, tuple[Reading, ...]]:
     """The same, with the imports that were followed for it."""
-    module, problems, readings = _load(source, limits)
+    with paused():
+        return _elaborate(source, arch, dict(parameters or {}), Fuel(limits))
+
+
+def _elaborate(
+    source: Source, arch: str | None, parameters: dict[str, Any], fuel: Fuel
+) -> tuple[Program, tuple[Reading, ...]]:
+    module, problems, readings = _load(source, fuel)
     problems += static.problems(module)
-    try:
-        chosen = _choose(module, arch, limits)
-    except Found as found:
-        raise CompileError([*_sorted(problems), found.problem.diagnostic()]) from None
     readers = Readers()
-    program, found_problems = _build(chosen, dict(parameters or {}), limits, readers)
+    try:
+        chosen = _choose(module, arch, fuel)
+        program, found_problems = _build(chosen, parameters, fuel, readers)
+    except (Found, Spent) as stopped:
+        raise CompileError([*_sorted(problems), stopped.problem.diagnostic()]) from None
     problems += found_problems
     problems += readers.problems(module)
     _raise(problems)
@@ -84,12 +102,13 @@ def traced(
 
 def parameters_of(source: Source, arch: str | None = None, limits: Limits = DEFAULT) -> dict[str, Any]:
     """The parameters of an arch and what they are bound to (`...` for those that must be given)."""
-    module, problems, _ = _load(source, limits)
+    fuel = Fuel(limits)
+    module, problems, _ = _load(source, fuel)
     _raise(problems)
     try:
-        layer = _resolve(_choose(module, arch, limits), Elaborator("", limits), ())
-    except Found as found:
-        raise CompileError([found.problem.diagnostic()]) from None
+        layer = _resolve(_choose(module, arch, fuel), Elaborator("", fuel))
+    except (Found, Spent) as stopped:
+        raise CompileError([stopped.problem.diagnostic()]) from None
     bound = {name: item.value for name, item in layer.bound}
     return {name: bound.get(name, ...) for name in _all_parameters(layer)}
 
@@ -123,16 +142,20 @@ class Readers:
         ]
 
 
-def _load(source: Source, limits: Limits) -> tuple[Module, list[Diagnostic], tuple[Reading, ...]]:
-    loader = Loader(limits)
+def _load(source: Source, fuel: Fuel) -> tuple[Module, list[Diagnostic], tuple[Reading, ...]]:
+    loader = Loader(fuel)
     try:
         module = loader.load(source)
-    except Found as found:
+    except (Found, Spent) as found:
         raise CompileError([found.problem.diagnostic()]) from None
     problems = list(loader.problems)
-    elaborator = Elaborator("", limits)
-    for each in module.closure():
-        _prepare(each, elaborator)
+    elaborator = Elaborator("", fuel)
+    try:
+        for each in module.closure():
+            _prepare(each, elaborator)
+    except Spent as spent:
+        found_before = _sorted([*problems, *elaborator.problems.values()])
+        raise CompileError([*found_before, spent.problem.diagnostic()]) from None
     return module, problems + list(elaborator.problems.values()), tuple(loader.readings)
 
 
@@ -152,13 +175,13 @@ def _prepare(module: Module, elaborator: Elaborator) -> None:
                     elaborator.expressions.of_module(module, ident.name, ident.span)
 
 
-def _choose(module: Module, asked: str | None, limits: Limits) -> ArchValue:
+def _choose(module: Module, asked: str | None, fuel: Fuel) -> ArchValue:
     archs = {**_imported_archs(module), **module.archs}
     own = module.archs
     stem = module.source.path.stem if module.source.path else module.source.name
     name = asked if asked is not None else stem.replace("-", "_") if stem.replace("-", "_") in archs else None
     if name is None:
-        ready = [key for key, arch in own.items() if _buildable(arch, limits)]
+        ready = [key for key, arch in own.items() if _buildable(arch, fuel)]
         if len(ready) == 1:
             return own[ready[0]]
         if len(own) == 1:
@@ -179,33 +202,47 @@ def _imported_archs(module: Module) -> dict[str, ArchValue]:
     return found
 
 
-def _resolve(arch: ArchValue, elaborator: Elaborator, chain: tuple[tree.Node, ...]) -> LayerValue:
+def _resolve(arch: ArchValue, elaborator: Elaborator) -> LayerValue:
     """An arch down its chain of variants: the declaration with a body, and what the chain binds."""
-    declaration = arch.declaration
-    if isinstance(declaration, tree.Arch):
-        return LayerValue(BlockValue(declaration, arch.module))
-    base = declaration.base
-    if declaration in chain:
-        raise Found(structure.VariantCycle(base.name.span, arch.name))
-    if base.name.name not in arch.module.names:
-        raise Found(names.UnknownName(base.name.span, base.name.name, tuple(_imported_archs(arch.module))))
-    target = elaborator.expressions.of_module(arch.module, base.name.name, base.name.span)
-    if not isinstance(target, ArchValue):
-        raise Found(arch.module.lacks(base.name.name) or structure.WrongVariant(base.name.span, base.name.name, "arch"))
-    layer = _resolve(target, elaborator, (*chain, declaration))
-    return elaborator.expressions.bind(layer, base.arguments, Env(arch.module), replace=True)
+    chain = _chain(arch, elaborator)
+    last = chain[-1].declaration
+    assert isinstance(last, tree.Arch)
+    layer = LayerValue(BlockValue(last, chain[-1].module))
+    for variant in reversed(chain[:-1]):
+        declaration = variant.declaration
+        assert isinstance(declaration, tree.ArchVariant)
+        layer = elaborator.expressions.bind(layer, declaration.base.arguments, Env(variant.module), replace=True)
+    return layer
+
+
+def _chain(arch: ArchValue, elaborator: Elaborator) -> list[ArchValue]:
+    """An arch, what it is a variant of, and so on to the declaration with a body. Raises `Found`."""
+    chain, seen = [arch], {id(arch.declaration)}
+    while True:
+        here = chain[-1]
+        if isinstance(here.declaration, tree.Arch):
+            return chain
+        base = here.declaration.base
+        span, name = base.name.span, base.name.name
+        elaborator.fuel.spend(span, STATEMENT)
+        if name not in here.module.names:
+            raise Found(names.UnknownName(span, name, tuple(_imported_archs(here.module))))
+        target = elaborator.expressions.of_module(here.module, name, span)
+        if not isinstance(target, ArchValue):
+            raise Found(here.module.lacks(name) or structure.WrongVariant(span, name, "arch"))
+        again = target.declaration
+        if id(again) in seen and isinstance(again, tree.ArchVariant):
+            raise Found(structure.VariantCycle(again.base.name.span, target.name))
+        chain.append(target)
+        seen.add(id(target.declaration))
 
 
 def _demands(arch: ArchValue, elaborator: Elaborator) -> Iterator[tuple[tree.Require, Module]]:
     """What each variant of a resolved chain requires, the first one's first, and the file in which that stands."""
-    declaration = arch.declaration
-    if isinstance(declaration, tree.Arch):
-        return
-    base = elaborator.expressions.of_module(arch.module, declaration.base.name.name, declaration.base.span)
-    yield from _demands(base, elaborator)
-    for claim in declaration.claims:
-        if isinstance(claim, tree.Require):
-            yield claim, arch.module
+    for variant in reversed(_chain(arch, elaborator)):
+        if isinstance(variant.declaration, tree.ArchVariant):
+            claims = variant.declaration.claims
+            yield from ((claim, variant.module) for claim in claims if isinstance(claim, tree.Require))
 
 
 def _all_parameters(layer: LayerValue) -> tuple[str, ...]:
@@ -221,10 +258,10 @@ def _symbols(declaration: tree.Block | tree.Arch) -> tuple[str, ...]:
     )
 
 
-def _buildable(arch: ArchValue, limits: Limits) -> bool:
+def _buildable(arch: ArchValue, fuel: Fuel) -> bool:
     """True if nothing must be given to build it; True too where finding out fails, so that the mistake is reported."""
     try:
-        layer = _resolve(arch, Elaborator("", limits), ())
+        layer = _resolve(arch, Elaborator("", fuel))
     except Found:
         return True
     assert isinstance(layer.target, BlockValue)
@@ -236,16 +273,21 @@ def _buildable(arch: ArchValue, limits: Limits) -> bool:
 
 
 def _build(
-    arch: ArchValue, given: dict[str, Any], limits: Limits, readers: Readers
+    arch: ArchValue, given: dict[str, Any], fuel: Fuel, readers: Readers
 ) -> tuple[Program | None, list[Diagnostic]]:
     """The program of an arch, or `None`, and what is wrong with it."""
-    elaborator = Elaborator(arch.name, limits)
+    elaborator = Elaborator(arch.name, fuel)
     try:
-        layer = _resolve(arch, elaborator, ())
+        layer = _resolve(arch, elaborator)
         layer, symbols = _set(layer, arch, given, elaborator)
         program = run(arch, layer, symbols, elaborator, claimed=not given, demands=tuple(_demands(arch, elaborator)))
     except Found as found:
         elaborator.record(found.problem)
+        program = None
+    except Spent as spent:
+        if not elaborator.problems:
+            raise
+        elaborator.record(spent.problem)
         program = None
     problems = list(elaborator.problems.values())
     if program is not None and not problems:

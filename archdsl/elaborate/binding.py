@@ -24,8 +24,9 @@ def bound_with(
     parameters = layer.parameters()
     bound = dict(layer.bound)
     opened = tuple(name for name in parameters if name not in bound)
+    following = iter(opened)
     for item in given:
-        name = item.name.name if item.name is not None else next((name for name in opened if name not in bound), None)
+        name = item.name.name if item.name is not None else next((key for key in following if key not in bound), None)
         if name is None:
             raise Found(TooManyArguments(item.span, layer.name, opened))
         if item.name is not None:

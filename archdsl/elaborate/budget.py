@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from archdsl.elaborate.environment import Env
 from archdsl.elaborate.found import Found
+from archdsl.elaborate.fuel import NODE, STATEMENT, TURN, Fuel
 from archdsl.elaborate.functions import is_whole
 from archdsl.elaborate.modules import Imported
+from archdsl.elaborate.problems.structure import TooManyNodes, TooManySteps
 from archdsl.elaborate.values import BlockValue, LayerValue
 from archdsl.ops import OPERATIONS
 from archdsl.ops.base import Op, Word
@@ -18,7 +20,7 @@ HUGE = 10**30
 VISITS = 20_000  # bodies of blocks that are looked into; those beyond count as empty
 DEEP = 64
 
-Count = tuple[int, int]  # nodes, statements
+Count = tuple[int, int]  # nodes, steps
 
 
 class _Unknown:
@@ -32,22 +34,49 @@ class Least:
     """Lower bounds of the nodes and the steps of statements: loops whose count is known now multiply, and blocks are
     looked into, each once for each set of known arguments."""
 
-    def __init__(self, evaluate: Callable[[tree.Expr, Env], Any]) -> None:
+    def __init__(self, evaluate: Callable[[tree.Expr, Env], Any], fuel: Fuel) -> None:
         self.evaluate = evaluate
+        self.fuel = fuel
+        self._depth = 0
         self._blocks: dict[Any, Count] = {}
         self._inside: list[int] = []
         self._visits = 0
 
+    def hold(self, declaration: tree.Block | tree.Arch, env: Env) -> None:
+        """Counts what an arch expands to before it runs. Raises `Found` at the first statement that is too much."""
+        limits, frame, nodes, steps = self.fuel.limits, env.inner(), 0, 0
+        for statement in declaration.body.statements:
+            more, turns = self.statement(statement, frame)
+            nodes, steps = nodes + more, steps + turns + STATEMENT
+            if nodes > limits.nodes:
+                raise Found(TooManyNodes(statement.span, nodes, limits.nodes))
+            if steps > self.fuel.left:
+                raise Found(TooManySteps(statement.span, "too much would run", limits.steps, "steps"))
+
+    def hold_loop(self, statement: tree.Repeat | tree.For, turns: int, env: Env, there: int) -> None:
+        """Counts what a loop makes beside the nodes that are there, before it runs. Raises `Found`."""
+        limits = self.fuel.limits
+        nodes, steps = self.of(statement.body, env)
+        if there + turns * nodes > limits.nodes:
+            raise Found(TooManyNodes(statement.span, there + turns * nodes, limits.nodes))
+        if turns * (steps + TURN) > self.fuel.left:
+            raise Found(TooManySteps(statement.span, "this loop runs too often", limits.steps, "steps"))
+
     def of(self, body: tree.Body, env: Env) -> Count:
         """At least so many nodes, and so many statements, whatever the unknown conditions turn out to be."""
         frame, nodes, steps = env.inner(), 0, 0
+        if self._depth >= self.fuel.limits.levels:
+            return 0, 0
+        self._depth += 1
         for statement in body.statements:
             more, turns = self.statement(statement, frame)
-            nodes, steps = min(HUGE, nodes + more), min(HUGE, steps + 1 + turns)
+            nodes, steps = min(HUGE, nodes + more), min(HUGE, steps + STATEMENT + turns)
+        self._depth -= 1
         return nodes, steps
 
     def statement(self, statement: tree.Statement, env: Env) -> Count:
         """The same of one statement; a `let` binds what it can be known to."""
+        self.fuel.spend(statement.span, 2)
         match statement:
             case tree.Repeat():
                 return self._times(self.count(statement.count, env), statement.body, env)
@@ -66,7 +95,7 @@ class Least:
         if not count:
             return 0, 0
         nodes, steps = self.of(body, env)
-        return min(HUGE, count * nodes), min(HUGE, count * (steps + 1))
+        return min(HUGE, count * nodes), min(HUGE, count * (steps + TURN))
 
     def _if(self, statement: tree.If, env: Env) -> Count:
         condition = self._known(statement.condition, env)
@@ -106,13 +135,14 @@ class Least:
         if isinstance(value.target, BlockValue):
             return self._block(value, value.target, placed, env)
         # A merge of one value is that value.
-        return (0 if issubclass(value.target, Op) and value.target.takes == "list" else 1), 1
+        return (0, 0) if issubclass(value.target, Op) and value.target.takes == "list" else (1, NODE)
 
     def _block(self, layer: LayerValue, block: BlockValue, placed: tree.Placed, env: Env) -> Count:
         inside = id(block.declaration)
         if inside in self._inside or len(self._inside) >= DEEP:
             return 0, 0
         values = self._arguments(layer, placed, env)
+        self.fuel.weigh(tuple(values.values()), placed.span)
         key = (inside, tuple((name, _key(value)) for name, value in values.items()))
         found = self._blocks.get(key)
         if found is not None:
@@ -135,9 +165,11 @@ class Least:
         bound = {**dict(layer.defaults), **env.default_arguments(placed.name.name)}
         values = {name: item.value for name, item in bound.items()}
         fixed = {name: item.value for name, item in layer.bound}
+        following = iter(layer.parameters())
         for item in placed.arguments:
-            free = (name for name in layer.parameters() if name not in fixed)
-            name = item.name.name if item.name is not None else next(free, None)
+            name = (
+                item.name.name if item.name is not None else next((key for key in following if key not in fixed), None)
+            )
             if name is not None:
                 fixed[name] = self._known(item.value, env)
         return {**values, **fixed}
@@ -201,5 +233,8 @@ def _key(value: Any) -> Any:
         return tuple(map(_key, value))
     if isinstance(value, LayerValue):
         target = id(value.target.declaration) if isinstance(value.target, BlockValue) else value.target
-        return (target, tuple((name, _key(bound.value)) for name, bound in value.bound))
+        arguments = (*value.bound, None, *value.defaults)
+        return (target, tuple(item and (item[0], _key(item[1].value)) for item in arguments))
+    if isinstance(value, bool | float):  # equal to a whole number, and not the same as a count
+        return (type(value), value)
     return value if value is None or isinstance(value, bool | int | float | str | Word) else "?"

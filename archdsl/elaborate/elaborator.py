@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from archdsl.diagnostics import Diagnostic, Problem
+from archdsl.diagnostics import Diagnostic, Problem, unsuggested
 from archdsl.elaborate.environment import Application, CallSite, Env, Place, Stream
 from archdsl.elaborate.expressions import Expressions
 from archdsl.elaborate.found import Found
+from archdsl.elaborate.fuel import CHARACTERS, DEPTH, EDGE, LEVEL, NODE, OWNER, Fuel
 from archdsl.elaborate.problems import names, shapes, structure
-from archdsl.elaborate.values import POISON, Flow, Labelled, LayerValue, Tensor, shown
+from archdsl.elaborate.values import POISON, Flow, Labelled, LayerValue, Tensor
 from archdsl.gate import MODE, is_label
 from archdsl.ir import metrics
 from archdsl.ir.builder import Builder
@@ -23,13 +25,15 @@ from archdsl.source import Span
 from archdsl.syntax import tree
 
 SHOWN_CALLS = 6
+SUGGESTED = 2000  # labels that are looked through for one that was meant
 
 
 class Elaborator:
     """The state of one elaboration: the program so far, labels, paths, mistakes, and what is left of the budgets."""
 
-    def __init__(self, name: str, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, name: str, fuel: Fuel) -> None:
+        self.fuel = fuel
+        self.limits: Limits = fuel.limits
         self.builder = Builder(name)
         self.expressions = Expressions(self)
         self.problems: dict[tuple[str, Span | None], Diagnostic] = {}
@@ -44,21 +48,31 @@ class Elaborator:
         self._automatic: dict[str, int] = {}  # paths that no one wrote, and the nodes that have them
         self._levels: set[str] = {""}
         self._counters: dict[str, int] = {}
-        self._steps = 0
+        self._depth = 0
         self._turns = 0
+        self._totals: dict[str, dict[str, int]] | None = None
+        self._depths: dict[str, int] = {}
         self.doubt = False  # a body did not run because of a mistake, so names that it binds may be missing
 
     # --------------------------------------------------------------- mistakes
 
     def record(self, problem: Problem, calls: tuple[CallSite, ...] = ()) -> None:
         """Keeps a problem, once for each code and place, with the calls that led to it."""
+        key = (problem.code, getattr(problem, "span", None))
+        if key in self.problems:
+            return
+        if len(self.problems) >= self.limits.diagnostics:
+            problem = unsuggested(problem)
         diagnostic = problem.diagnostic()
-        key = (diagnostic.code, diagnostic.span)
-        if key not in self.problems:
-            way = tuple(call.note(diagnostic.span) for call in reversed(calls))
-            if len(way) > SHOWN_CALLS:
-                way = (*way[: SHOWN_CALLS - 1], f"... and {len(way) - SHOWN_CALLS} more calls around it", way[-1])
-            self.problems[key] = replace(diagnostic, notes=(*diagnostic.notes, *way))
+        shown = calls if len(calls) <= SHOWN_CALLS else (calls[0], *calls[1 - SHOWN_CALLS :])
+        way = [call.note(diagnostic.span) for call in reversed(shown)]
+        if shown is not calls:
+            way.insert(-1, f"... and {len(calls) - SHOWN_CALLS} more calls around it")
+        self.problems[key] = replace(diagnostic, notes=(*diagnostic.notes, *way))
+
+    def told(self, code: str, span: Span) -> bool:
+        """True if another problem of this kind and place would not be shown, so that it needs no suggestion."""
+        return (code, span) in self.problems or len(self.problems) >= self.limits.diagnostics
 
     @contextmanager
     def catching(self, env: Env) -> Iterator[None]:
@@ -71,11 +85,16 @@ class Elaborator:
             if stream is not None:
                 stream.here = POISON
 
-    def step(self, span: Span, count: int = 1) -> None:
-        """Counts statements and list items. Raises `Found` when the budget is spent."""
-        self._steps += count
-        if self._steps > self.limits.steps:
-            raise Found(structure.TooManySteps(span, "too many loops and list items", self.limits.steps))
+    @contextmanager
+    def deeper(self, span: Span) -> Iterator[None]:
+        """Counts bodies that are entered in one another. Raises `Found` for too many."""
+        if self._depth >= self.limits.levels:
+            raise Found(structure.TooDeep(span, self.limits.levels, "bodies"))
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
 
     def turn(self, span: Span) -> None:
         """Counts the turns of comprehensions. Raises `Found` when the budget is spent."""
@@ -112,7 +131,8 @@ class Elaborator:
     def labels_in_sight(self, env: Env) -> tuple[str, ...]:
         """Labels of this block, for suggestions."""
         prefix = f"{env.stream.root}." if env.stream and env.stream.root else ""
-        return tuple(path[len(prefix) :] for path in self._labels if path.startswith(prefix))[:2000]
+        inside = (path[len(prefix) :] for path in self._labels if path.startswith(prefix))
+        return tuple(islice(inside, SUGGESTED))
 
     def set_label(self, path: str, flow: Flow) -> None:
         """Names what came out at a path."""
@@ -131,6 +151,11 @@ class Elaborator:
     ) -> str:
         """The absolute path of a new child: its label, or its position. Raises `Found` if the path is taken, save by an
         earlier application of the same shared weights."""
+        levels = place.path.count(".") + (0 if label is None else label.count(".")) + 2
+        if levels > self.limits.levels:
+            raise Found(structure.TooDeep(span, self.limits.levels, "the levels of a path"))
+        size = len(place.path) + (0 if label is None else len(label) + levels * label.count("."))
+        self.fuel.spend(span, LEVEL * levels + size // CHARACTERS)
         count = self._counters.get(place.path, 0)
         prefix = f"{place.path}." if place.path else ""
         reopens = label is not None and "." in label and prefix + label.partition(".")[0] in self._levels
@@ -200,9 +225,10 @@ class Elaborator:
         parent = prefix + ".".join(parts[:-1])
         self._counters[parent] = self._counters.get(parent, 0) + 1
 
-    def application(self, path: str) -> Application:
+    def application(self, path: str, span: Span) -> Application:
         """The next application of the shared weights at a path: positions, levels and labels below it begin anew."""
         before = self._applications.get(path)
+        self.fuel.items(span, len(before.claimed) if before is not None else 0)
         for inner in (path, *(before.claimed if before is not None else ())):
             self._counters.pop(inner, None)
             if inner != path:
@@ -234,6 +260,7 @@ class Elaborator:
         builder = self.builder
         if len(builder.nodes) >= self.limits.nodes:
             raise Found(structure.TooManyNodes(span, len(builder.nodes) + 1, self.limits.nodes))
+        self.fuel.spend(span, NODE + OWNER * op.owns() + EDGE * len(inputs))
         values = builder.add(op, inputs, path, place.scope, skip=place.skip, training=place.training, span=span)
         index = len(builder.nodes) - 1
         self.order.append(index if order is None else order)
@@ -252,6 +279,7 @@ class Elaborator:
             if previous is None or nodes[previous].outputs[0] != shape or len(node.inputs) > 1:
                 break
             index = previous
+            self.fuel.spend(reader, 1)
         node = nodes[index]
         where = f" at {node.span.seen_from(reader)}" if node.span else ""
         by = "the input" if isinstance(node.op, Input) else f"{node.path} ({node.op.word})"
@@ -265,24 +293,27 @@ class Elaborator:
     @staticmethod
     def call_site(layer: LayerValue, span: Span, path: str) -> CallSite:
         """A block's call with its arguments, for the notes of what is found inside."""
-        given = ", ".join(shown(bound.value) for _, bound in layer.bound)
-        return CallSite(f"{layer.name}({given})", span, path)
+        return CallSite(layer, span, path)
 
     # ---------------------------------------------------------------- figures
 
     def figure(self, name: str, path: str | None = None) -> Any:
-        """A metric of the finished net, or of a path level."""
+        """A metric of the finished net, or of a path level; each is computed once."""
         program = self.program
         assert program is not None, "figures are read when the net is finished"
-        match name:
-            case "params":
-                return metrics.params(program, path)
-            case "macs":
-                return metrics.macs(program, path)
-            case "depth":
-                return metrics.depth(program, path)
-            case _:
-                return program.shape(program.outputs[0].value).sizes
+        if name == "shape":
+            return program.shape(program.outputs[0].value).sizes
+        if self._totals is None:
+            self._totals = metrics.totals(program)
+        if name in ("params", "macs"):
+            return self._totals[name].get(path or "", 0)
+        known = path or ""
+        if known not in self._depths:
+            span = program.nodes[0].span
+            assert span is not None
+            self.fuel.spend(span, DEPTH * len(program.nodes))
+            self._depths[known] = metrics.depth(program, path)
+        return self._depths[known]
 
 
 def _levels_above(path: str, level: str) -> Iterator[str]:

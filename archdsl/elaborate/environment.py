@@ -10,7 +10,7 @@ from archdsl.elaborate.found import Found
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.modules import Module
 from archdsl.elaborate.problems.names import AlreadyBound, TakenName
-from archdsl.elaborate.values import Bound, Flow
+from archdsl.elaborate.values import Bound, Flow, LayerValue, shown_all
 from archdsl.ops import INITIALIZERS, OPERATIONS
 from archdsl.source import Span
 from archdsl.syntax import tree
@@ -32,14 +32,15 @@ class Place:
 class CallSite:
     """A block that was entered on the way: as written, where, and at which path."""
 
-    layer: str
+    layer: LayerValue
     span: Span
     path: str
 
     def note(self, reader: Span | None) -> str:
         """`in Bottleneck(64), called at 31:17, as layer1.0`, for a diagnostic whose place is `reader`."""
         at = f", as {self.path}" if self.path else ""
-        return f"in {self.layer}, called at {self.span.seen_from(reader)}{at}"
+        given = shown_all(bound.value for _, bound in self.layer.bound)
+        return f"in {self.layer.name}({given}), called at {self.span.seen_from(reader)}{at}"
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from archdsl.elaborate import functions
@@ -10,7 +11,9 @@ from archdsl.elaborate.attributes import attribute
 from archdsl.elaborate.binding import bound_with
 from archdsl.elaborate.environment import METRICS, Env
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.modules import ArchValue, Imported, Module, Pending
+from archdsl.elaborate.fuel import ARGUMENT, READ, holds
+from archdsl.elaborate.modules import ArchValue, Module, Pending, origin
+from archdsl.elaborate.pending import Pendings
 from archdsl.elaborate.problems import arguments, names, shapes, structure
 from archdsl.elaborate.values import (
     POISON,
@@ -36,10 +39,12 @@ class Expressions:
 
     def __init__(self, elaborator: Elaborator) -> None:
         self.elaborator = elaborator
-        self._pending: list[tree.Node] = []
+        self.fuel = elaborator.fuel
+        self._pending = Pendings(self)
 
     def value(self, expression: tree.Expr, env: Env) -> Any:
         """The value of an expression. Raises `Found` with the first mistake in it."""
+        self.fuel.spend(expression.span, READ)
         return _EVALUATE[type(expression)](self, expression, env)
 
     # ------------------------------------------------------------------ names
@@ -74,45 +79,30 @@ class Expressions:
             return Function(name)
         if name in WORDS:
             return Word(name)
-        labels = self.elaborator.labels_in_sight(env) if env.reading else ()
         if env.reading and self.elaborator.doubt:
             return POISON
+        if self.elaborator.told(names.UnknownName.code, span):
+            raise Found(names.UnknownName(span, name, ()))
+        labels = self.elaborator.labels_in_sight(env) if env.reading else ()
         known = (*env.visible(), *labels, *OPERATIONS, *INITIALIZERS, *functions.FUNCTIONS, *WORDS)
         raise Found(names.UnknownName(span, name, known, env.reading and self.elaborator.is_label(name)))
 
     def of_module(self, module: Module, name: str, span: Span, env: Env | None = None) -> Any:
         """A name of a file: what is pending is evaluated now, in that file."""
-        entry = module.names[name]
-        if isinstance(entry, Imported):
-            entry = self.of_module(entry.module, entry.name, span)
-        elif isinstance(entry, Pending):
-            entry = self._evaluate_pending(module, name, entry, span)
+        home, own = origin(module, name)
+        entry = home.names[own]
+        if isinstance(entry, Pending):
+            if self._pending.waits(entry.declaration):
+                raise Found(structure.VariantCycle(span, name))
+            needed = self._pending.needed(home, own, span)
+            # A circle of two is told where it is entered.
+            for each in needed if len(needed) > 2 else needed[-1:]:
+                self._pending.evaluate(*each)
+            entry = home.names[own]
         if isinstance(entry, LayerValue) and env is not None:
             defaults = env.default_arguments(name)
             return LayerValue(entry.target, entry.bound, tuple({**dict(entry.defaults), **defaults}.items()))
         return entry
-
-    def _evaluate_pending(self, module: Module, name: str, entry: Pending, span: Span) -> Any:
-        declaration = entry.declaration
-        if declaration in self._pending:
-            raise Found(structure.VariantCycle(span, name))
-        self._pending.append(declaration)
-        try:
-            env = Env(module)
-            if isinstance(declaration, tree.BlockVariant):
-                module.names[name] = self.variant(declaration, env)
-            else:
-                value = self.value(declaration.value, env)
-                for ident, item in zip(declaration.names, self.apart(declaration.names, value, env), strict=True):
-                    module.names[ident.name] = item
-        except Found:
-            idents = (declaration.name,) if isinstance(declaration, tree.BlockVariant) else declaration.names
-            for ident in idents:
-                module.names[ident.name] = POISON
-            raise
-        finally:
-            self._pending.pop()
-        return module.names[name]
 
     def variant(self, declaration: tree.BlockVariant, env: Env) -> Any:
         """The layer that a block variant names: keyword arguments replace what was bound."""
@@ -152,7 +142,8 @@ class Expressions:
             if found is None and self.elaborator.doubt:
                 return POISON
             if found is None:
-                known = self.elaborator.labels_in_sight(env)
+                told = self.elaborator.told(names.UnknownPath.code, expression.span)
+                known = () if told else self.elaborator.labels_in_sight(env)
                 raise Found(names.UnknownPath(expression.span, expression.plain, known))
             return found
         return self.text(expression, env)
@@ -171,6 +162,7 @@ class Expressions:
         length, limit = sum(map(len, parts)), self.elaborator.limits.text
         if length > limit:
             raise Found(structure.TooManySteps(expression.span, f"a string of {length:,} characters", limit))
+        self.fuel.text(expression.span, length)
         return "".join(parts)
 
     def _size(self, expression: tree.Size, env: Env) -> Any:
@@ -190,13 +182,9 @@ class Expressions:
         return self.weighed(tuple(self.value(item, env) for item in expression.items), expression.span)
 
     def weighed(self, value: Any, span: Span) -> Any:
-        """A value that was made, if it is no list that grew beyond the budget by lists in it."""
-        if isinstance(value, tuple) and any(isinstance(item, tuple) for item in value):
-            limit = self.elaborator.limits.list_items
-            count = functions.weight(value, limit)
-            if count > limit:
-                raise Found(structure.TooManySteps(span, "a list with the lists in it", limit))
-            self.elaborator.step(span, count)
+        """A value that was made, if it is no list or layer that grew beyond the budget by those in it."""
+        if holds(value):
+            self.fuel.weigh(value, span)
         return value
 
     def _comprehension(self, expression: tree.Comprehension, env: Env) -> Any:
@@ -213,6 +201,7 @@ class Expressions:
             generator = expression.generators[depth]
             values = self.value(generator.iterable, frame)
             spoilt.append(values is POISON)
+            self.fuel.spend(generator.iterable.span, 1)
             for value in self.listed(values, generator.iterable.span):
                 inner = frame.inner()
                 for ident, item in zip(generator.names, self.apart(generator.names, value, frame), strict=True):
@@ -240,6 +229,9 @@ class Expressions:
         if expression.op in ("and", "or"):
             return self._logical(expression, env)
         left, right = self.value(expression.left, env), self.value(expression.right, env)
+        for side in (left, right):
+            if isinstance(side, tuple | LayerValue):
+                self.fuel.weigh(side, expression.span)
         limit = self.elaborator.limits.list_items
         return self.weighed(functions.binary(expression.op, left, right, expression.span, limit), expression.span)
 
@@ -295,10 +287,12 @@ class Expressions:
         if value is POISON or any(index is POISON for index in indices):
             return POISON
         if isinstance(value, Family):
+            self.fuel.weigh(indices, expression.span)
             if indices not in value.members and self.elaborator.doubt:
                 return POISON
             if indices not in value.members:
-                known = tuple("".join(f"[{shown(i)}]" for i in member) for member in value.members)
+                first = islice(value.members, 9)
+                known = tuple("".join(f"[{shown(i)}]" for i in member) for member in first)
                 name = base.name if isinstance(base, tree.Name) else "this family"
                 raise Found(arguments.UnsetMember(expression.span, name, known))
             return value.members[indices]
@@ -328,6 +322,7 @@ class Expressions:
             if side is not None and not functions.is_whole(value):
                 raise Found(arguments.WrongKind(side.span, "a whole number", kind_of(value)))
             bounds.append(value)
+        self.fuel.items(expression.span, len(items))
         return items[bounds[0] : bounds[1]]
 
     # ------------------------------------------------------------------ calls
@@ -341,6 +336,7 @@ class Expressions:
             positional = tuple(self.value(item.value, env) for item in expression.arguments if item.name is None)
             keywords = {item.name.name: self.value(item.value, env) for item in expression.arguments if item.name}
             limit = self.elaborator.limits.list_items
+            self.fuel.items(expression.span, min(functions.work(function.name, positional), limit * len(positional)))
             made = functions.call(function.name, positional, keywords, expression.span, limit)
             return self.weighed(made, expression.span)
         if isinstance(function, LayerValue):
@@ -352,7 +348,13 @@ class Expressions:
         self, layer: LayerValue, given: tuple[tree.Argument, ...], env: Env, *, replace: bool = False
     ) -> LayerValue:
         """The layer with further arguments bound. Raises `Found` for what it does not take."""
-        return bound_with(layer, given, lambda expression: self.value(expression, env), replace=replace)
+        if not given:
+            return layer
+        span = given[0].span.to(given[-1].span)
+        self.fuel.spend(span, ARGUMENT * len(given) + len(layer.bound) + len(layer.defaults))
+        made = bound_with(layer, given, lambda expression: self.value(expression, env), replace=replace)
+        self.weighed(made, span)
+        return made
 
     def layer(self, placed: tree.Placed, env: Env) -> Any:
         """What is placed: a layer with the arguments bound here, shared weights, `None` for no layer, or poison."""
@@ -361,6 +363,8 @@ class Expressions:
             value = self.named(name, span, env)
         except Found as found:
             if isinstance(found.problem, names.UnknownName):
+                if self.elaborator.told(names.UnknownLayer.code, span):
+                    raise Found(names.UnknownLayer(span, name, ())) from None
                 blocks = tuple(key for key, entry in env.module.names.items() if not isinstance(entry, ArchValue))
                 raise Found(names.UnknownLayer(span, name, (*env.visible(), *blocks, *OPERATIONS))) from None
             raise

@@ -12,6 +12,7 @@ from archdsl.elaborate.budget import Least
 from archdsl.elaborate.elaborator import Elaborator, stream_of
 from archdsl.elaborate.environment import Env, Place
 from archdsl.elaborate.found import Found
+from archdsl.elaborate.fuel import STATEMENT, TURN
 from archdsl.elaborate.functions import is_whole
 from archdsl.elaborate.layers import Layers
 from archdsl.elaborate.problems import arguments, names, shapes, structure
@@ -38,9 +39,10 @@ class Flows:
 
     def __init__(self, elaborator: Elaborator) -> None:
         self.elaborator = elaborator
+        self.fuel = elaborator.fuel
         self.expressions = elaborator.expressions
         self.layers = Layers(elaborator, self.body)
-        self.least = Least(self.expressions.value)
+        self.least = Least(self.expressions.value, elaborator.fuel)
         self.outputs: tuple[tree.Output, Env] | None = None
         self.expects: list[tuple[tree.Expect, Env]] = []
         self.inputs: list[tree.Input] = []
@@ -49,13 +51,14 @@ class Flows:
 
     def body(self, body: tree.Body, env: Env, place: Place) -> None:
         """Runs statements one after the other; a mistake in one does not hide those of the next."""
-        for statement in body.statements:
-            with self.elaborator.catching(env):
-                self.elaborator.step(statement.span)
-                self.statement(statement, env, place)
-                continue
-            if isinstance(statement, tree.Require) and not stream_of(env).arch:
-                return  # what follows was written for arguments that meet it
+        with self.elaborator.deeper(body.span):
+            for statement in body.statements:
+                with self.elaborator.catching(env):
+                    self.fuel.spend(statement.span, STATEMENT)
+                    self.statement(statement, env, place)
+                    continue
+                if isinstance(statement, tree.Require) and not stream_of(env).arch:
+                    return  # what follows was written for arguments that meet it
 
     def statement(self, statement: tree.Statement, env: Env, place: Place) -> None:
         """Runs one statement. Raises `Found` for a mistake that spoils it."""
@@ -123,9 +126,9 @@ class Flows:
             self.elaborator.doubt |= value is POISON
             items = self.expressions.listed(value, statement.iterable.span)
             idents = statement.names
-        self._afford(statement, len(items), env)
+        self.least.hold_loop(statement, len(items), env, len(self.elaborator.builder.nodes))
         for number, item in enumerate(items):
-            self.elaborator.step(statement.span)
+            self.fuel.spend(statement.span, TURN)
             frame = env.inner()
             for ident, value in zip(idents, self.expressions.apart(idents, item, env) if idents else (), strict=True):
                 frame.bind(ident, value)
@@ -143,27 +146,6 @@ class Flows:
             kind = "negative" if is_whole(value) else kind_of(value)
             raise Found(arguments.WrongKind(expression.span, "a whole number that is not negative", kind))
         return int(value)
-
-    def afford(self, declaration: tree.Block | tree.Arch, env: Env) -> None:
-        """Counts what an arch expands to before it runs. Raises `Found` at the first statement that is too much."""
-        limits, frame, nodes, steps = self.elaborator.limits, env.inner(), 0, 0
-        for statement in declaration.body.statements:
-            more, turns = self.least.statement(statement, frame)
-            nodes, steps = nodes + more, steps + turns + 1
-            if nodes > limits.nodes:
-                raise Found(structure.TooManyNodes(statement.span, nodes, limits.nodes))
-            if steps > limits.steps:
-                raise Found(structure.TooManySteps(statement.span, "too many statements would run", limits.steps))
-
-    def _afford(self, statement: tree.Repeat | tree.For, turns: int, env: Env) -> None:
-        """Counts what a loop makes before it runs."""
-        limits = self.elaborator.limits
-        nodes, steps = self.least.of(statement.body, env)
-        there = len(self.elaborator.builder.nodes)
-        if there + turns * nodes > limits.nodes:
-            raise Found(structure.TooManyNodes(statement.span, there + turns * nodes, limits.nodes))
-        if turns * (steps + 1) > limits.steps:
-            raise Found(structure.TooManySteps(statement.span, "this loop runs too often", limits.steps))
 
     def _let(self, statement: tree.Let, env: Env) -> None:
         try:
@@ -235,6 +217,7 @@ class Flows:
                 env.bind(target.name, value)
                 continue
             indices = tuple(self.expressions.value(index, env) for index in target.indices)
+            self.fuel.weigh(indices, target.span)
             self._family(target, env).members[indices] = value
 
     def _family(self, target: tree.Target, env: Env) -> Family:
@@ -275,6 +258,7 @@ class Flows:
 
     def _from(self, link: tree.From, env: Env, place: Place) -> Flow:
         read = self.expressions.value(link.value, env.inner(reading=True))
+        self.fuel.weigh(read, link.value.span)
         value = self.layers.literals(read, link.value.span, env, place)
         flow = flow_of(value)
         if flow is None:
@@ -321,7 +305,7 @@ class Flows:
             return POISON
         if not flows:
             raise Found(structure.EmptyBranches(link.span))
-        stream.here = tuple(flows)
+        stream.here = self.expressions.weighed(tuple(flows), link.span)
         merge = None if link.merge is None else self.expressions.layer(link.merge, env)
         if merge is None:
             return stream.here
@@ -332,6 +316,7 @@ class Flows:
         elaborator, stream = self.elaborator, stream_of(env)
         for statement in body.statements:
             stream.here = start
+            self.fuel.spend(statement.span, STATEMENT)
             if isinstance(statement, tree.If | tree.Repeat | tree.For):
                 try:
                     for inner, frame, where in self.turns(statement, env, place):
@@ -344,7 +329,6 @@ class Flows:
                 scope = elaborator.builder.scope("branch", place.scope, span=statement.span)
                 where = replace(place, scope=scope)
             with elaborator.catching(env):
-                elaborator.step(statement.span)
                 self.statement(statement, env, where)
             if isinstance(statement, tree.Chain):
                 yield stream.here if stream.here is not None else POISON

@@ -46,18 +46,12 @@ ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def weight(items: tuple[Any, ...], limit: int) -> int:
-    """How many items a list has with those of the lists in it, counted until there are more than `limit`.
-
-    A list that holds another one twice costs nothing to make, and twice as much to look at.
-    """
-    count, todo = 0, [items]
-    while todo and count <= limit:
-        item = todo.pop()
-        count += len(item)
-        if count <= limit:
-            todo += [part for part in item if isinstance(part, tuple)]
-    return count
+def work(name: str, arguments: tuple[Any, ...]) -> int:
+    """How many items a function makes or looks at."""
+    if name == "range" and arguments and all(map(is_whole, arguments)):
+        start, stop, step = range_of(arguments)
+        return max(0, (stop - start) // step) if step else 0
+    return sum(len(item) for item in arguments if isinstance(item, tuple)) if name != "len" else 0
 
 
 def is_number(value: Any) -> bool:
@@ -175,12 +169,17 @@ def _range(arguments: tuple[Any, ...], _: dict[str, Any], span: Span, limit: int
         raise _fail(span, "range", "it takes one to three whole numbers")
     if len(arguments) == 3 and arguments[2] == 0:
         raise _fail(span, "range", "its step is not 0")
-    numbers = range(*arguments)
-    # Not `len(numbers)`: it fails for ranges longer than a machine word.
-    length = max(0, (numbers.stop - numbers.start) // numbers.step)
+    # Not `len(range(...))`: it fails for ranges longer than a machine word.
+    length = work("range", arguments)
     if length > limit:
         raise Found(TooManySteps(span, f"a list of {length:,} items", limit))
-    return tuple(numbers)
+    return tuple(range(*arguments))
+
+
+def range_of(arguments: tuple[int, ...]) -> tuple[int, int, int]:
+    """The start, stop and step of a range of one to three whole numbers."""
+    start, stop, step = (0, *arguments, 1) if len(arguments) == 1 else (*arguments, 1, 1)[:3]
+    return start, stop, step
 
 
 def _zip(arguments: tuple[Any, ...], _: dict[str, Any], span: Span, __: int) -> tuple[tuple[Any, ...], ...]:

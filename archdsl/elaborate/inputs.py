@@ -27,6 +27,7 @@ def enter(elaborator: Elaborator, before: list[tree.Input], statement: tree.Inpu
 
 def _enter(elaborator: Elaborator, before: list[tree.Input], statement: tree.Input, env: Env, place: Place) -> None:
     builder, stream = elaborator.builder, stream_of(env)
+    elaborator.fuel.items(statement.span, 4 * len(before))
     if any(not isinstance(node.op, Input) for node in builder.nodes):
         raise Found(structure.InputAfterLayer(statement.span))
     before.append(statement)

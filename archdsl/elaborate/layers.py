@@ -9,6 +9,7 @@ from typing import Any
 from archdsl.elaborate.elaborator import Elaborator, stream_of
 from archdsl.elaborate.environment import Env, Place, Stream, taken
 from archdsl.elaborate.found import Found
+from archdsl.elaborate.fuel import ARGUMENT, BLOCK
 from archdsl.elaborate.functions import is_whole
 from archdsl.elaborate.problems import arguments, names, shapes, structure
 from archdsl.elaborate.values import (
@@ -21,7 +22,10 @@ from archdsl.elaborate.values import (
     SharedValue,
     Tensor,
     kind_of,
+    plain_arguments,
     shown,
+    spoilt,
+    starts,
 )
 from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word, exact_key
 from archdsl.shapes import Shape
@@ -31,20 +35,12 @@ from archdsl.syntax import tree
 Body = Callable[[tree.Body, Env, Place], None]
 
 
-def starts(value: Any) -> bool:
-    """Whether a value is a layer that takes nothing, and so can stand where values are read."""
-    return (
-        isinstance(value, LayerValue)
-        and isinstance(value.target, type)
-        and (issubclass(value.target, Op) and value.target.takes == "none")
-    )
-
-
 class Layers:
     """Places layers for one elaboration; `body` runs the statements of a block."""
 
     def __init__(self, elaborator: Elaborator, body: Body) -> None:
         self.elaborator = elaborator
+        self.fuel = elaborator.fuel
         self.expressions = elaborator.expressions
         self.body = body
         self._made: dict[Any, Any] = {}
@@ -109,7 +105,10 @@ class Layers:
         missing = tuple(name for name in target.required() if name not in values)
         if missing:
             raise Found(arguments.MissingArgument(span, target.word, missing))
-        if any(_spoilt(bound.value) for bound in values.values()):
+        for bound in values.values():
+            if isinstance(bound.value, tuple | LayerValue | str):
+                self._weigh(bound, span)
+        if any(spoilt(bound.value) for bound in values.values()):
             return POISON
         plain = {name: self._plain(_as_word(target, name, bound.value), bound.span) for name, bound in values.items()}
         key = exact_key(target, plain)
@@ -117,6 +116,13 @@ class Layers:
         if made is None:
             made = self._made[key] = self._checked(target, plain, values, span)
         return made
+
+    def _weigh(self, bound: Bound, span: Span) -> None:
+        """Pays for an argument that is long, since a layer keeps it, and it is part of the layer's key."""
+        if isinstance(bound.value, str):
+            self.fuel.text(span, len(bound.value))
+        else:
+            self.fuel.weigh(bound.value, span)
 
     def _checked(self, target: type[Described], plain: dict[str, Any], values: dict[str, Bound], span: Span) -> Any:
         try:
@@ -190,7 +196,8 @@ class Layers:
         limit = self.elaborator.limits.list_items
         if count > limit:
             raise Found(structure.TooManySteps(span, f"{count:,} values of one layer", limit))
-        self.elaborator.step(span, count)
+        if count > 1:
+            self.fuel.items(span, 8 * count)
 
     def _same_weights(self, op: Op, taken: tuple[Shape, ...], path: str, span: Span) -> None:
         try:
@@ -230,7 +237,7 @@ class Layers:
         ):
             raise Found(arguments.NotAnInit(call.span, kind_of(value)))
         init, sizes, where = self._init_and_shape(value, call, env)
-        if init is POISON or _spoilt(sizes):
+        if init is POISON or spoilt(sizes):
             elaborator.spoil_label(statement.label, place)
             return
         if not isinstance(sizes, tuple):
@@ -282,7 +289,7 @@ class Layers:
             level=level,
             role=role,
             block=block.name,
-            arguments=plain_arguments(frame),
+            arguments=plain_arguments(frame.names),
             doc=block.declaration.doc,
             span=call,
         )
@@ -313,6 +320,10 @@ class Layers:
             stream.order, stream.application = around.order, around.application
         frame = Env(block.module, stream)
         values = {**dict(layer.defaults), **dict(layer.bound)}
+        self.fuel.spend(call, BLOCK + ARGUMENT * len(declaration.parameters))
+        for given in values.values():
+            if isinstance(given.value, tuple | LayerValue):
+                self._weigh(given, call)
         self._nothing_missing(block, values, call)
         for parameter in declaration.parameters:
             if taken(parameter.name):
@@ -350,7 +361,7 @@ class Layers:
     def _apply_shared(self, shared: SharedValue, span: Span, env: Env, place: Place) -> Flow | None:
         """Another application of weights that `shared` declared: the same paths, the same weights."""
         elaborator, stream = self.elaborator, stream_of(env)
-        application = elaborator.application(shared.path)
+        application = elaborator.application(shared.path, span)
         before = stream.order, stream.application
         stream.order, stream.application = shared.order, application
         try:
@@ -364,7 +375,7 @@ class Layers:
                 return self._add(op, inputs, shared.path, replace(place, scope=scope), span, env)
             frame = self.frame(shared.layer, target, stream.here, shared.path, span, env)
             kind = "shared" if application.again else "block"
-            facts = {"block": target.name, "arguments": plain_arguments(frame), "doc": target.declaration.doc}
+            facts = {"block": target.name, "arguments": plain_arguments(frame.names), "doc": target.declaration.doc}
             scope = self._level_of(shared, kind, span, **facts)
             self.body(target.declaration.body, frame, replace(place, scope=scope, path=shared.path))
             return stream_of(frame).here
@@ -379,31 +390,9 @@ class Layers:
         return builder.scope(kind, shared.scope, level=level, span=span, **facts)
 
 
-def plain_arguments(frame: Env) -> tuple[tuple[str, Any], ...]:
-    """The parameters of a block as bound, without layers and values."""
-    return tuple((name, _data(value)) for name, value in frame.names.items() if _is_data(value))
-
-
 def _as_word(target: type[Described], argument: str, value: Any) -> Any:
     """A bare operation as the word that an argument takes, where one has its name: `gelu(approximate=tanh)`."""
     if not isinstance(value, LayerValue) or isinstance(value.target, BlockValue) or value.bound:
         return value
     word = value.target.word
     return Word(word) if word in target.words_of(argument) else value
-
-
-def _spoilt(value: Any) -> bool:
-    """True if a value is poison or holds some."""
-    if isinstance(value, tuple):
-        return any(map(_spoilt, value))
-    return value is POISON
-
-
-def _data(value: Any) -> Any:
-    return value.name if isinstance(value, Word) else value
-
-
-def _is_data(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return all(_is_data(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str | Word)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from archdsl.diagnostics import Diagnostic, Problem
 from archdsl.elaborate.found import Found
+from archdsl.elaborate.fuel import TOKEN, Fuel
 from archdsl.elaborate.problems import structure
 from archdsl.elaborate.values import POISON, BlockValue, Bound, LayerValue
 from archdsl.library import specs_root
@@ -68,8 +69,9 @@ class Module:
         entry = self.names.get(name)
         return entry.module.lacks(entry.name) if isinstance(entry, Imported) else self.spoilt.get(name)
 
+    @cached_property
     def digest(self) -> str:
-        """A hash of this file's text and of all that it imports."""
+        """A hash of this file's text and of all that it imports, once they are loaded."""
         texts = sorted({module.source.text for module in self.closure()})
         return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
@@ -93,9 +95,9 @@ def _imported(module: Module, name: str, value: Any) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _shared(source: Source) -> tree.File:
+def _shared(source: Source, limits: Limits) -> tree.File:
     """The tree of a file that specs share: many specs of one family, checked in a row, parse it once."""
-    return parse(source)
+    return parse(source, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,8 @@ class Loader:
     """Reads a spec and the files that it imports, each once. Mistakes in imports are collected in `problems`, what was
     imported in `readings`."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, fuel: Fuel) -> None:
+        self.fuel = fuel
         self.problems: list[Diagnostic] = []
         self.readings: list[Reading] = []
         self._modules: dict[Path, Module] = {}
@@ -135,7 +137,9 @@ class Loader:
         return self._load(source, path, roots, ())
 
     def _load(self, source: Source, path: Path | None, roots: tuple[Path, ...], chain: tuple[Path, ...]) -> Module:
-        module = Module(source, _shared(source) if chain else parse(source))
+        limits = self.fuel.limits
+        module = Module(source, _shared(source, limits) if chain else parse(source, limits))
+        self.fuel.spend(module.file.span, TOKEN * module.file.tokens)
         if path is not None:
             self._modules[path] = module
         for declaration in module.file.declarations:
@@ -186,8 +190,8 @@ class Loader:
         if target in here:
             names = tuple(item.name for item in (*here[here.index(target) :], target))
             raise Found(structure.ImportCycle(span, names))
-        if len(here) >= self.limits.imports:
-            raise Found(structure.TooDeep(span, self.limits.imports))
+        if len(here) >= self.fuel.limits.imports:
+            raise Found(structure.TooDeep(span, self.fuel.limits.imports))
         other = self._modules.get(target)
         if other is None:
             other = self._load(read(target, _display(text, module.source, target), span), target, roots, here)
@@ -209,6 +213,15 @@ class Imported:
 
     module: Module
     name: str
+
+
+def origin(module: Module, name: str) -> tuple[Module, str]:
+    """Where a name of a file is declared: in it, or in a file that it is imported from."""
+    entry = module.names.get(name)
+    while isinstance(entry, Imported):
+        module, name = entry.module, entry.name
+        entry = module.names.get(name)
+    return module, name
 
 
 def read(path: Path, name: str, span: Span | None = None) -> Source:

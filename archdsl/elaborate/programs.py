@@ -13,10 +13,9 @@ from archdsl.elaborate.elaborator import Elaborator, stream_of
 from archdsl.elaborate.environment import Env, Place
 from archdsl.elaborate.flow import Flows
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.layers import plain_arguments
 from archdsl.elaborate.modules import ArchValue, Module
 from archdsl.elaborate.problems import names, shapes, structure
-from archdsl.elaborate.values import POISON, BlockValue, Labelled, LayerValue, Tensor, flow_of, kind_of
+from archdsl.elaborate.values import POISON, BlockValue, Labelled, LayerValue, Tensor, flow_of, kind_of, plain_arguments
 from archdsl.gate import plain
 from archdsl.ir import sharing
 from archdsl.ir.program import Output, Program, Value
@@ -41,7 +40,7 @@ def run(
     stream = stream_of(env)
     for name, value in symbols.items():
         env.names[name] = value
-    flows.afford(declaration, env)
+    flows.least.hold(declaration, env)
     flows.body(declaration.body, env, Place(0, ""))
     if not flows.inputs and not any(item.code == shapes.NothingFlows.code for item in elaborator.problems.values()):
         raise Found(structure.NoInput(declaration.name.span, arch.name))
@@ -49,13 +48,16 @@ def run(
         return None
     outputs = _outputs(flows, env, elaborator, declaration)
     facts = {
-        "parameters": plain_arguments(env),
+        "parameters": plain_arguments(env.names),
         "doc": arch.declaration.doc or arch.module.file.doc or declaration.doc,
-        "digest": arch.module.digest(),
+        "digest": arch.module.digest,
         "source": plain(PurePath(arch.module.source.name).name),  # where it lies leaves no trace
     }
     elaborator.builder.scopes[0] = replace(
-        elaborator.builder.scopes[0], block=declaration.name.name, arguments=plain_arguments(env), doc=declaration.doc
+        elaborator.builder.scopes[0],
+        block=declaration.name.name,
+        arguments=plain_arguments(env.names),
+        doc=declaration.doc,
     )
     program = _ordered(elaborator.builder.program(outputs, **facts), elaborator)
     elaborator.program = program
@@ -105,6 +107,7 @@ def _outputs(flows: Flows, env: Env, elaborator: Elaborator, declaration: tree.B
         name = item.name.name if item.name else _own_name(item.value, value)
         if name is None:
             raise Found(structure.UnnamedOutput(item.span))
+        elaborator.fuel.items(item.span, len(outputs))
         if any(output.name == name for output in outputs):
             raise Found(structure.SecondOutput(item.span, name))
         outputs.append(Output(name, flow.value, nodes[flow.value.node].training))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from archdsl.diagnostics import Diagnostic, Problem
+from archdsl.diagnostics import SHOWN, Diagnostic, Problem
 from archdsl.elaborate.environment import METRICS, taken
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.modules import Module
@@ -51,7 +51,7 @@ def problems(module: Module) -> list[Diagnostic]:
     for declaration in module.file.declarations:
         match declaration:
             case tree.Block() | tree.Arch():
-                found += _Walk(module, declaration, labels).problems()
+                found += _Walk(module, declaration, labels, SHOWN - len(found)).problems()
             case tree.Let():
                 found += [problem for problem in map(taken, declaration.names) if problem]
         if isinstance(declaration, tree.Block | tree.BlockVariant | tree.Arch | tree.ArchVariant):
@@ -63,13 +63,17 @@ def problems(module: Module) -> list[Diagnostic]:
 
 
 def _idle(statements: tuple[Any, ...]) -> Iterator[Problem]:
-    """The defaults among these for names that nothing behind them writes."""
-    for place, statement in enumerate(statements):
+    """The defaults among these for names that nothing after them writes."""
+    if not any(isinstance(statement, tree.Defaults) for statement in statements):
+        return
+    found: list[Problem] = []
+    written: set[str] = set()
+    for statement in reversed(statements):
         if isinstance(statement, tree.Defaults):
-            written = _names(statements[place + 1 :])
-            for placed in statement.calls:
-                if placed.name.name not in written:
-                    yield IdleDefaults(placed.span, placed.name.name)
+            idle = (placed for placed in reversed(statement.calls) if placed.name.name not in written)
+            found += [IdleDefaults(placed.span, placed.name.name) for placed in idle]
+        written |= names_in(statement)
+    yield from reversed(found)
 
 
 def set_aside(module: Module) -> frozenset[Span]:
@@ -91,7 +95,7 @@ def set_aside(module: Module) -> frozenset[Span]:
 
 
 def _unread_imports(module: Module) -> list[Problem]:
-    read = {item for declaration in module.file.declarations for item in _names(declaration)}
+    read = {item for declaration in module.file.declarations for item in names_in(declaration)}
     stem = module.source.path.stem if module.source.path else None
     return [
         UnreadName(name.span, name.name, "import")
@@ -102,7 +106,7 @@ def _unread_imports(module: Module) -> list[Problem]:
     ]
 
 
-def _names(node: Any) -> set[str]:
+def names_in(node: Any) -> set[str]:
     """Every name that is read in a part of a tree."""
     found: set[str] = set()
     todo = [node]
@@ -123,7 +127,10 @@ def _names(node: Any) -> set[str]:
 class _Walk:
     """A walk through one block or arch."""
 
-    def __init__(self, module: Module, declaration: tree.Block | tree.Arch, elsewhere: frozenset[str]) -> None:
+    def __init__(
+        self, module: Module, declaration: tree.Block | tree.Arch, elsewhere: frozenset[str], most: int
+    ) -> None:
+        self.most = most
         self.module = module
         self.declaration = declaration
         self.found: list[Problem] = []
@@ -148,6 +155,10 @@ class _Walk:
             if not any(binding.read or binding.ident.name.startswith("_") for binding in group):
                 self.found.append(UnreadName(first.ident.span, first.ident.name, first.kind))
         return self.found
+
+    def _shown(self) -> bool:
+        """True if one more problem would be shown, and so needs what was perhaps meant."""
+        return len(self.found) < self.most
 
     def bind(self, idents: tuple[tree.Ident, ...], kind: str, frame: Frame) -> None:
         """Binds names that belong together: one that is read excuses the others."""
@@ -286,8 +297,8 @@ class _Walk:
         elif name.name in WORDS or name.name in FUNCTIONS or name.name in INITIALIZERS:
             pass  # where it is placed, the elaborator says what it is instead
         elif name.name not in self.module.names and name.name not in OPERATIONS:
-            blocks = tuple(self.module.names)
-            self.found.append(UnknownLayer(name.span, name.name, (*_visible(frame), *blocks, *OPERATIONS)))
+            known = (*_visible(frame), *self.module.names, *OPERATIONS) if self._shown() else ()
+            self.found.append(UnknownLayer(name.span, name.name, known))
         for argument in placed.arguments:
             self.expression(argument.value, frame)
 
@@ -324,10 +335,12 @@ class _Walk:
         if binding is not None:
             binding.read = True
             return
-        known = {"in", "here", *self.module.names, *OPERATIONS, *INITIALIZERS, *FUNCTIONS, *WORDS}
-        if node.name in known or self.labels is None or node.name in self.labels or (claims and node.name in METRICS):
+        kinds = (self.module.names, OPERATIONS, INITIALIZERS, FUNCTIONS, WORDS, ("in", "here"))
+        if any(node.name in kind for kind in kinds) or (claims and node.name in METRICS):
             return
-        names = (*_visible(frame), *sorted(self.labels), *sorted(known))
+        if self.labels is None or node.name in self.labels:
+            return
+        names = (*_visible(frame), *self.labels, *(word for kind in kinds for word in kind)) if self._shown() else ()
         self.found.append(UnknownName(node.span, node.name, names, node.name in self.elsewhere))
 
 

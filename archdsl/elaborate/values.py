@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.program import Value
-from archdsl.ops.base import Described, Init, Word
+from archdsl.ops.base import Described, Init, Op, Word
 from archdsl.source import Span
 from archdsl.syntax import tree
 
 if TYPE_CHECKING:
     from archdsl.elaborate.modules import Module
+
+
+LONGEST = 200  # characters of a value in a message
 
 
 class Poison:
@@ -122,6 +127,37 @@ def flow_of(value: Any) -> Flow | None:
     return None
 
 
+def starts(value: Any) -> bool:
+    """Whether a value is a layer that takes nothing, and so can stand where values are read."""
+    return (
+        isinstance(value, LayerValue)
+        and isinstance(value.target, type)
+        and (issubclass(value.target, Op) and value.target.takes == "none")
+    )
+
+
+def spoilt(value: Any) -> bool:
+    """True if a value is poison or holds some."""
+    if isinstance(value, tuple):
+        return any(map(spoilt, value))
+    return value is POISON
+
+
+def plain_arguments(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The parameters of a block as bound, without layers and values."""
+    return tuple((name, _data(value)) for name, value in values.items() if _is_data(value))
+
+
+def _data(value: Any) -> Any:
+    return value.name if isinstance(value, Word) else value
+
+
+def _is_data(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_data, value))
+    return value is None or isinstance(value, bool | int | float | str | Word)
+
+
 def kind_of(value: Any) -> str:
     """The kind of a value in the words of the reference."""
     if value is None:
@@ -150,18 +186,31 @@ def kind_of(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as the language writes it, for messages."""
+    """A value as the language writes it, for messages, cut where it is long."""
+    text = _shown(value, 4)
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def shown_all(values: Iterable[Any]) -> str:
+    """Values with commas between, cut where they are many."""
+    first = [shown(value) for value in islice(values, 9)]
+    return ", ".join(first[:8]) + (", ..." if len(first) > 8 else "")
+
+
+def _shown(value: Any, depth: int) -> str:
+    if depth == 0:
+        return "..."
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'"{value}"'
+        return f'"{value[:LONGEST]}"'
     if isinstance(value, tuple):
-        items = [shown(item) for item in value[:8]]
+        items = [_shown(item, depth - 1) for item in value[:8]]
         return "[" + ", ".join(items) + (", ..." if len(value) > 8 else "") + "]"
     if isinstance(value, LayerValue):
-        inside = ", ".join(f"{name}={shown(bound.value)}" for name, bound in value.bound)
+        inside = ", ".join(f"{name}={_shown(bound.value, depth - 1)}" for name, bound in value.bound[:8])
         return f"{value.name}({inside})" if inside else value.name
     if isinstance(value, int | float):
         return f"{value:_}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)

@@ -32,6 +32,31 @@ def macs(program: Nodes, level: str | None = None) -> int:
     return sum(node.op.macs(_shapes(nodes, node), node.outputs) for node in counted)
 
 
+def totals(program: Nodes) -> dict[str, dict[str, int]]:
+    """`params` and `macs` of every path level (`""`: all) in one walk, as the functions of these names count them."""
+    nodes = _nodes(program)
+    found: dict[str, dict[str, int]] = {"params": {}, "macs": {}}
+    seen: set[str] = set()
+    for node in nodes:
+        shapes = _shapes(nodes, node)
+        figures = {"macs": 0 if node.training else node.op.macs(shapes, node.outputs), "params": 0}
+        if node.path not in seen:
+            seen.add(node.path)
+            figures["params"] = sum(prod(each.sizes) for each in node.op.tensors(*shapes) if each.trainable)
+        for name, figure in figures.items():
+            for level in _levels(node.path) if figure else ():
+                found[name][level] = found[name].get(level, 0) + figure
+    return found
+
+
+def _levels(path: str) -> Iterator[str]:
+    """A path and all levels above it, to the empty one."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+    yield ""
+
+
 def depth(program: Nodes, level: str | None = None) -> int:
     """The most weighted operations (convolutions, linear layers) on a path from an input to an output that passes no
     gate; 0 where there is no such path.

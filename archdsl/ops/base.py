@@ -189,6 +189,11 @@ class Op(Described):
     def check_bare(self, *inputs: Shape) -> None:
         """Raises `ShapeError` for inputs that it accepts in a batch alone; `inputs` have none."""
 
+    @classmethod
+    def owns(cls) -> bool:
+        """True for an operation that can have parameters or buffers."""
+        return cls.tensors is not Op.tensors
+
     def tensors(self, *inputs: Shape) -> tuple[Tensor, ...]:
         """Parameters, then buffers, in state_dict order."""
         return ()

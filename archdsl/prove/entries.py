@@ -10,13 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Literal
 
 from archdsl.diagnostics import quote
 from archdsl.graph import Graph
 from archdsl.weights.matching import COUNTER, without_prefix
 
 ROLES = ("weight", "bias", "running_mean", "running_var", "weight_g", "weight_v")  # torch's names of a layer's arrays
+ALIASES = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_var": "running_var",
+    "moving_variance": "running_var",
+}  # names of a norm's arrays elsewhere
+NESTING = 64  # levels of a key
 Sizes = Mapping[str, tuple[int, ...]]
 How = Literal["name", "order", "restored"]
 
@@ -84,15 +92,14 @@ class Misfit:
     ambiguous: bool = False
 
 
-def fit(graph: Graph, given: Sizes, *, ordered: bool) -> Fit | Misfit:
-    """How a checkpoint's arrays are those of a graph; `ordered` says that they stand in the order of registration.
+def fit(graph: Graph, given: Sizes, *, ordered: bool | None) -> Fit | Misfit:
+    """How a checkpoint's arrays are those of a graph; `ordered` says that they stand in the order of registration, or
+    with nothing that they may.
 
     Names count where they are all the graph's own. Else each array has to have the shape of the one that stands at its
     place, and the same role (weight, bias, running mean, ...) where both say it in torch's words. Nothing is guessed:
     what could be matched in ways that compute differently is a `Misfit` that says so.
     """
-    from archdsl.prove.reorder import restored
-
     given = without_prefix(given)
     layers = layers_of(graph)
     plain = {key: sizes for key, sizes in given.items() if not _is_counter(key)}
@@ -100,11 +107,52 @@ def fit(graph: Graph, given: Sizes, *, ordered: bool) -> Fit | Misfit:
     how: How = "order"
     if plain.keys() == {entry.key for entry in expected}:
         found, how = _by_name(expected, plain), "name"
-    elif ordered:
-        found = in_order(layers, plain)
     else:
-        found, how = restored(graph, layers, plain), "restored"
+        found, how = _by_place(graph, layers, plain, ordered)
+        if not isinstance(found, Misfit):
+            found = _contradicted(found, expected, plain) or found
     return found if isinstance(found, Misfit) else _with_counters(graph, found, given, how)
+
+
+def _by_place(
+    graph: Graph, layers: list[Layer], given: Sizes, ordered: bool | None
+) -> tuple[dict[str, str] | Misfit, How]:
+    """The match by order, or by an order found again; where the file may have either, both have to agree."""
+    from archdsl.prove.reorder import outputs_meaning, restored
+
+    if ordered:
+        return in_order(layers, given), "order"
+    again = restored(graph, layers, given)
+    if ordered is not None:
+        return again, "restored"
+    kept = in_order(layers, given)
+    if isinstance(kept, Misfit):
+        return (kept if isinstance(again, Misfit) and not again.ambiguous else again), "restored"
+    if isinstance(again, Misfit):
+        return (again if again.ambiguous else kept), "order"
+    meanings = [
+        outputs_meaning(graph, {layer.path: split(found[layer.entries[0].key])[0] for layer in layers})
+        for found in (kept, again)
+    ]
+    if meanings[0] == meanings[1]:
+        return kept, "order"
+    reason = "the file's entries are sorted by name, and fit in that order and in another: nothing says which is meant"
+    return Misfit(reason, ambiguous=True), "order"
+
+
+def _contradicted(found: Mapping[str, str], expected: Iterable[Entry], given: Sizes) -> Misfit | None:
+    """The first array whose own name is in the checkpoint and means another, where most names are the spec's own: then
+    either the names or the order are wrong."""
+    if sum(key == other for key, other in found.items()) * 2 <= len(found):
+        return None
+    for entry in expected:
+        if found[entry.key] != entry.key and given.get(entry.key) == entry.sizes:
+            there = quote(found[entry.key])
+            reason = (
+                f"most names are the spec's own, and {entry.key} stands where {there} should: name or order is wrong"
+            )
+            return Misfit(reason, entry.key, found[entry.key], True)
+    return None
 
 
 def layers_of(graph: Graph) -> list[Layer]:
@@ -150,13 +198,33 @@ def reshaped(one: tuple[int, ...], two: tuple[int, ...]) -> str:
     )
 
 
-def keeps_order(file: str, arrays: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint's entries stand in the order in which they were saved: safetensors sorts them by name, the
-    wider type first."""
-    kinds: dict[object, list[str]] = {}
-    for key, array in arrays.items():
-        kinds.setdefault(array.dtype, []).append(key)
-    return not file.endswith(".safetensors") or any(keys != sorted(keys) for keys in kinds.values())
+def keeps_order(file: str, names: Iterable[str]) -> bool | None:
+    """Whether a checkpoint's entries stand in the order of registration; nothing if that cannot be said.
+
+    The entries of each level stand together, as a module's do. Sorted names tell nothing: the library of safetensors
+    sorts all that it writes, and what was loaded from it may be saved in another form.
+    """
+    keys = [key for key in names if not _is_counter(key)]
+    if keys != sorted(keys):
+        return _together(keys)
+    return False if file.endswith(".safetensors") else None
+
+
+def _together(keys: Iterable[str]) -> bool:
+    """Whether no level is left and entered again; a key of more levels than a net has says no."""
+    left: set[tuple[str, ...]] = set()
+    here: tuple[str, ...] = ()
+    for key in keys:
+        path = tuple(key.split(".")[:-1])
+        if len(path) > NESTING:
+            return False
+        common = next((place for place, pair in enumerate(zip(here, path, strict=False)) if pair[0] != pair[1]), None)
+        common = min(len(here), len(path)) if common is None else common
+        left.update(here[:end] for end in range(common + 1, len(here) + 1))
+        if any(path[:end] in left for end in range(common + 1, len(path) + 1)):
+            return False
+        here = path
+    return True
 
 
 def shape_text(sizes: tuple[int, ...]) -> str:
@@ -171,7 +239,8 @@ def split(key: str) -> tuple[str, str]:
 
 
 def _entry(key: str, sizes: tuple[int, ...]) -> Entry:
-    return Entry(key, split(key)[1], sizes)
+    name = split(key)[1]
+    return Entry(key, ALIASES.get(name, name) if len(sizes) == 1 else name, sizes)
 
 
 def _path(entry: Entry) -> str:

@@ -1,9 +1,10 @@
 """The order of a checkpoint's layers, found again where its file has sorted them by name.
 
 What is left of the order are the names as a tree, and shapes. The layers of one level stand together in the order of
-registration; within a level, names that differ in a number alone (`conv1`, `conv2`; `0`, `1`) keep the order of the
-numbers; levels with the same children (the blocks of a net) have them in the same order; and every layer has the shapes
-of the one at its place in the spec. An order is believed only if all that fit compute the same.
+registration; within a level, names that are numbers (`0`, `1`) keep their order, and names that differ in a number
+alone (`up1`, `up2`) keep it or have it backwards, a norm as the layer of its number; levels with the same children (the
+blocks of a net) have them in the same order; and every layer has the shapes of the one at its place in the spec. An
+order is believed only if all that fit compute the same.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ from archdsl.diagnostics import quote
 from archdsl.graph import Graph
 from archdsl.ops import Add, Mean, Mul
 from archdsl.passes.canonical import meant, operation, walk
-from archdsl.prove.entries import ROLES, Entry, Layer, Misfit, Sizes, reshaped, split
+from archdsl.prove.entries import NESTING, ROLES, Entry, Layer, Misfit, Sizes, reshaped, split
 
-NESTING = 64  # levels of a key
-FUEL = 200_000  # comparisons of a layer with a place
+FUEL = 100_000  # comparisons of a layer with a place
 ORDERS = 64  # orders that are compared with one another
 NUMBERED = re.compile(r"(.*?)([0-9]{1,9})", re.DOTALL)
 
-State: TypeAlias = tuple[int, ...]  # how many of each chain are placed
+State: TypeAlias = tuple[int, ...]  # how many of each chain are placed; below 0 where it runs backwards
 
 
 @dataclass
@@ -36,6 +36,11 @@ class _Level:
     children: dict[str, _Level] = field(default_factory=dict)
     count: int = 0  # of layers, in all
     chains: tuple[tuple[tuple[str, Layer | _Level], ...], ...] = ()
+    guides: tuple[
+        tuple[int, ...] | None, ...
+    ] = ()  # of each chain of norms the chains of its numbers, whose way it runs
+    fixed: tuple[bool, ...] = ()  # whether a chain never runs backwards
+    names: tuple[frozenset[str], ...] = ()  # of each chain
     signature: tuple[str, ...] = ()
 
     def settle(self) -> None:
@@ -50,10 +55,27 @@ class _Level:
             chains.setdefault(stem, []).append((number, name, child))
         below = [tuple((name, item) for _, name, item in sorted(c, key=lambda i: i[:2])) for c in chains.values()]
         self.chains = (*(((_own_name(layer), layer),) for layer in self.own), *below)
+        self._direct([None] * len(self.own) + list(chains), [[]] * len(self.own) + list(chains.values()))
+        self.names = tuple(frozenset(name for name, _ in chain) for chain in self.chains)
         self.signature = tuple(sorted(name for chain in self.chains for name, _ in chain))
+
+    def _direct(self, stems: list[str | None], chains: list[list[tuple[int, str, Layer | _Level]]]) -> None:
+        """Says which chains can run backwards: not mere numbers, and norms only as the layers of their numbers do."""
+        numbers = [{number for number, _, _ in chain} for chain in chains]
+        norms = [all(_is_norm(item) for _, _, item in chain) for chain in chains]
+        guides = [
+            tuple(c for c, other in enumerate(numbers) if len(other & mine) > 1 and not norms[c]) if norm else ()
+            for mine, norm in zip(numbers, norms, strict=True)
+        ]
+        self.guided = tuple((chain, found) for chain, found in enumerate(guides) if found and len(chains[chain]) > 1)
+        self.fixed = tuple(
+            not stem or len(chain) < 2 or (norm and not guide)
+            for stem, chain, norm, guide in zip(stems, chains, norms, guides, strict=True)
+        )
 
 
 Item: TypeAlias = Layer | _Level
+Head: TypeAlias = tuple[int, int]  # a chain, and 1 or -1 for the way that it runs
 
 
 class _OutOfFuel(Exception):  # noqa: N818 - an end, not an error
@@ -125,12 +147,13 @@ class _Search:
 
     layers: list[Layer]
     fuel: int = FUEL
-    ways: dict[tuple[int, int], list[dict[State, list[int]]] | None] = field(default_factory=dict)
+    ways: dict[tuple[int, int], list[dict[State, list[Head]]] | None] = field(default_factory=dict)
     farthest: int = -1
     tried: list[Layer] = field(default_factory=list)
 
     def solutions(self, tree: _Level, *, alike: bool) -> Iterator[list[Layer]]:
-        """Every order of the tree's layers that fits; with `alike`, levels with the same children have the same."""
+        """Every order of the tree's layers that fits; with `alike`, levels with the same children have the same, and
+        the same names run the same way in all levels."""
         if tree.count != len(self.layers):
             self._ways(tree, 0)  # how far it goes
             return
@@ -147,13 +170,14 @@ class _Search:
                 continue
             level, start_at, rest = agenda
             self._burn()
-            orders = [chosen[level.signature]] if alike and level.signature in chosen else self._orders(level, start_at)
+            known = level.signature in chosen if alike else None
+            orders = [chosen[level.signature]] if known else self._orders(level, start_at, chosen if alike else {})
             states = []
             for order in orders:
                 state = self._laid(level, start_at, order, rest, placed)
                 if state is not None:
-                    known = {**chosen, level.signature: order} if level.signature not in chosen else chosen
-                    states.append((state[0], known, state[1]))
+                    chosen_now = chosen if known is not False else {**chosen, **_habits(level, order)}
+                    states.append((state[0], chosen_now, state[1]))
             stack += reversed(states)
 
     def misfit(self, tree: _Level) -> Misfit:
@@ -201,42 +225,43 @@ class _Search:
             self.tried.append(item)
         return False
 
-    def _ways(self, level: _Level, place: int) -> list[dict[State, list[int]]] | None:
+    def _ways(self, level: _Level, place: int) -> list[dict[State, list[Head]]] | None:
         """From each number of items placed, which chains may go on so that all find a place; nothing if none can."""
         known = (id(level), place)
         if known in self.ways:
             return self.ways[known]
         self.ways[known] = None
         start = (0,) * len(level.chains)
-        layers: list[dict[State, list[int]]] = []
+        layers: list[dict[State, list[Head]]] = []
         frontier: dict[State, int] = {start: place}
         for _ in range(sum(map(len, level.chains))):
-            steps: dict[State, list[int]] = {}
+            steps: dict[State, list[Head]] = {}
             reached: dict[State, int] = {}
             for state, at in frontier.items():
                 steps[state] = []
-                for chain in _heads(level, state):
-                    item = level.chains[chain][state[chain]][1]
+                for head in _heads(level, state):
+                    item = _item(level, state, head)[1]
                     self._burn()
                     if self._fits(item, at):
-                        steps[state].append(chain)
-                        reached[_after(state, chain)] = at + (1 if isinstance(item, Layer) else item.count)
+                        steps[state].append(head)
+                        reached[_after(state, head)] = at + (1 if isinstance(item, Layer) else item.count)
             layers.append(steps)
             frontier = reached
         if not frontier:
             return None
         alive = set(frontier)
         for steps in reversed(layers):
-            for state, chains in list(steps.items()):
-                steps[state] = [chain for chain in chains if _after(state, chain) in alive]
+            for state, heads in list(steps.items()):
+                steps[state] = [head for head in heads if _after(state, head) in alive]
                 if not steps[state]:
                     del steps[state]
             alive = set(steps)
         self.ways[known] = layers
         return layers
 
-    def _orders(self, level: _Level, place: int) -> Iterator[tuple[str, ...]]:
-        """Every order of a level's items that fits at a place."""
+    def _orders(self, level: _Level, place: int, habits: Mapping[Any, Any]) -> Iterator[tuple[str, ...]]:
+        """Every order of a level's items that fits at a place, in which chains run the way that is known of their
+        names."""
         ways = self._ways(level, place)
         if ways is None:
             return
@@ -245,15 +270,18 @@ class _Search:
         while stack:
             state, names = stack.pop()
             self._burn()
-            if sum(state) == total:
+            placed = sum(map(abs, state))
+            if placed == total:
                 order = []
                 while names is not None:
                     name, names = names
                     order.append(name)
                 yield tuple(reversed(order))
                 continue
-            for chain in reversed(ways[sum(state)].get(state, ())):
-                stack.append((_after(state, chain), (level.chains[chain][state[chain]][0], names)))
+            for head in reversed(ways[placed].get(state, ())):
+                if not state[head[0]] and habits.get(level.names[head[0]], head[1]) != head[1]:
+                    continue
+                stack.append((_after(state, head), (_item(level, state, head)[0], names)))
 
     def _burn(self) -> None:
         self.fuel -= 1
@@ -273,14 +301,57 @@ def _own_name(layer: Layer) -> str:
     return "." if layer.entries[0].name in ROLES else f".{layer.entries[0].name}"
 
 
-def _heads(level: _Level, state: State) -> Iterator[int]:
-    """The chains that may go on: a level's own layers stand before those below it."""
-    own = [chain for chain in range(len(level.own)) if not state[chain]]
-    yield from own or (chain for chain in range(len(level.own), len(state)) if state[chain] < len(level.chains[chain]))
+def _habits(level: _Level, order: tuple[str, ...]) -> dict[Any, Any]:
+    """What an order says of levels with the same children, and of chains with the same names."""
+    place = {name: at for at, name in enumerate(order)}
+    ways = {
+        names: 1 if place[chain[0][0]] < place[chain[-1][0]] else -1
+        for names, chain in zip(level.names, level.chains, strict=True)
+        if len(chain) > 1
+    }
+    return {level.signature: order, **ways}
 
 
-def _after(state: State, chain: int) -> State:
-    return (*state[:chain], state[chain] + 1, *state[chain + 1 :])
+def _is_norm(item: Item) -> bool:
+    """Whether a name is that of a layer without a matrix, as norms are."""
+    if not isinstance(item, _Level) or item.children or len(item.own) != 1:
+        return False
+    return all(len(entry.sizes) < 2 for entry in item.own[0].entries)
+
+
+def _heads(level: _Level, state: State) -> Iterator[Head]:
+    """The chains that may go on, and which way: a level's own layers stand before those below it."""
+    own = [(chain, 1) for chain in range(len(level.own)) if not state[chain]]
+    yield from own or _below(level, state)
+
+
+def _below(level: _Level, state: State) -> Iterator[Head]:
+    for chain in range(len(level.own), len(state)):
+        done = state[chain]
+        if abs(done) == len(level.chains[chain]):
+            continue
+        for way in (1, -1):
+            begun = done * way > 0 or (done == 0 and (way > 0 or not level.fixed[chain]))
+            if begun and (done or _guided(level, _after(state, (chain, way)))):
+                yield chain, way
+
+
+def _guided(level: _Level, state: State) -> bool:
+    """Whether every chain of norms runs the way of a chain of its numbers, or one that has not begun."""
+    return all(
+        any(state[guide] * state[chain] >= 0 for guide in guides) for chain, guides in level.guided if state[chain]
+    )
+
+
+def _item(level: _Level, state: State, head: Head) -> tuple[str, Item]:
+    """The name and the item that a chain goes on with."""
+    chain, way = head
+    return level.chains[chain][state[chain] if way > 0 else state[chain] - 1]
+
+
+def _after(state: State, head: Head) -> State:
+    chain, way = head
+    return (*state[:chain], state[chain] + way, *state[chain + 1 :])
 
 
 def _ambiguity(layers: list[Layer], one: list[Layer], two: list[Layer]) -> Misfit:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MethodType
 from typing import Any
 
-from archdsl.diagnostics import Problem
+from archdsl.diagnostics import SHOWN, Problem
 from archdsl.source import Source, Span
 from archdsl.syntax import problems, tree
 from archdsl.syntax.checks import check_arguments, repeated
@@ -17,6 +17,7 @@ from archdsl.syntax.lexer import Token
 
 FACTORS = {"K": 3, "M": 6, "G": 9}
 _SYMBOL = re.compile(r"[A-Z]")
+_BRACE = re.compile(r"\{\{|\}\}|[{}]")
 Action = Callable[[list[Any], Span], Any]
 
 
@@ -56,26 +57,29 @@ class Builder:
 
     def _parts(self, token: Token) -> tuple[str | tree.Expr, ...]:
         parts: list[str | tree.Expr] = []
-        text, at, end = "", token.start + 1, token.end - 1
-        source = self.source.text
-        while at < end:
-            pair = source[at : min(at + 2, end)]
-            if pair in ("{{", "}}"):
-                text, at = text + pair[0], at + 2
-            elif pair[0] == "}":
-                self.problems.append(problems.TemplateBrace(Span(self.source, at, at + 1)))
-                at += 1
-            elif pair[0] == "{":
+        text: list[str] = []
+        source, at, end = self.source.text, token.start + 1, token.end - 1
+        while at < end and len(self.problems) <= SHOWN:
+            hit = _BRACE.search(source, at, end)
+            if hit is None:
+                text.append(source[at:end])
+                break
+            text.append(source[at : hit.start()])
+            at = hit.end()
+            if hit.group() in ("{{", "}}"):
+                text.append(hit.group()[0])
+            elif hit.group() == "}":
+                self.problems.append(problems.TemplateBrace(Span(self.source, hit.start(), at)))
+            else:
                 close = source.find("}", at, end)
                 if close < 0:
-                    self.problems.append(problems.OpenTemplate(Span(self.source, at, end)))
+                    self.problems.append(problems.OpenTemplate(Span(self.source, hit.start(), end)))
                     break
-                value = self.template(at + 1, close)
-                parts += [part for part in (text, value) if part]
-                text, at = "", close + 1
-            else:
-                text, at = text + pair[0], at + 1
-        return (*parts, text) if text else tuple(parts)
+                value = self.template(at, close)
+                parts += [part for part in ("".join(text), value) if part]
+                text, at = [], close + 1
+        rest = "".join(text)
+        return (*parts, rest) if rest else tuple(parts)
 
     # ------------------------------------------------------------ declarations
 

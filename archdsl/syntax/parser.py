@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from archdsl.collector import paused
 from archdsl.diagnostics import CompileError, Problem
 from archdsl.limits import DEFAULT, Limits
 from archdsl.source import Source, Span
@@ -20,19 +21,37 @@ from archdsl.syntax.machine import Machine, TooDeepError
 def parse(source: Source, limits: Limits = DEFAULT) -> tree.File:
     """The tree of a file. Raises `CompileError` with all independent problems of its text."""
     _guard_size(source, limits)
-    lexed = lex(source, limits)
-    file, found = _read(source, lexed, "start", limits)
-    if file is not None:
-        found += check(file)
-    if found:
-        raise _error(found, limits)
-    return documented(file, tuple(lexed.comments)).changed(comments=tuple(lexed.comments))  # type: ignore[no-any-return]
+    with paused():
+        lexed = lex(source, limits)
+        count = Count(limits.tokens)
+        file, found = _read(source, lexed, "start", limits, count)
+        if file is not None:
+            found += check(file)
+        if found:
+            raise _error(found, limits)
+        comments = tuple(lexed.comments)
+        return documented(file, comments).changed(comments=comments, tokens=count.tokens)  # type: ignore[no-any-return]
+
+
+TEMPLATE = 6  # what a template costs beside its tokens, in tokens: it has a parse of its own
+
+
+@dataclass
+class Count:
+    """The tokens of a text and its templates so far."""
+
+    most: int
+    tokens: int = 0
+
+    @property
+    def spent(self) -> bool:
+        return self.tokens > self.most
 
 
 def parse_expression(source: Source, limits: Limits = DEFAULT) -> tree.Expr:
     """The tree of one expression. Raises `CompileError`."""
     _guard_size(source, limits)
-    value, found = _expression(source, 0, len(source.text), limits)
+    value, found = _expression(source, 0, len(source.text), limits, Count(limits.tokens))
     if found or value is None:
         raise _error(found, limits)
     return value
@@ -43,19 +62,23 @@ def parse_value(text: str, name: str = "<value>") -> tree.Expr:
     return parse_expression(Source(text, name))
 
 
-def _expression(source: Source, start: int, end: int, limits: Limits) -> tuple[tree.Expr | None, list[Problem]]:
+def _expression(
+    source: Source, start: int, end: int, limits: Limits, count: Count
+) -> tuple[tree.Expr | None, list[Problem]]:
     """The expression between two offsets, and what is wrong with it."""
     lexed = lex(source, limits, start, end)
     tokens = [token for token in lexed.tokens if token.kind != "newline"]
-    return _read(source, replace(lexed, tokens=tokens), "expr", limits, end)
+    return _read(source, replace(lexed, tokens=tokens), "expr", limits, count, end)
 
 
 def _read(
-    source: Source, lexed: Lexed, start: str, limits: Limits, end: int | None = None
+    source: Source, lexed: Lexed, start: str, limits: Limits, count: Count, end: int | None = None
 ) -> tuple[Any, list[Problem]]:
     """What the machine makes of tokens from a start symbol, and what is wrong with them."""
-    if len(lexed.tokens) > limits.tokens:
-        token = lexed.tokens[limits.tokens]
+    before = count.tokens
+    count.tokens += len(lexed.tokens)
+    if count.spent:
+        token = lexed.tokens[max(0, limits.tokens - before)]
         return None, [problems.ManyTokens(Span(source, token.start, token.end), limits.tokens)]
     laid = lay_out(source, lexed.tokens, limits, start == "start")
     if end is not None:
@@ -67,10 +90,13 @@ def _read(
     inner: list[Problem] = []
 
     def template(first: int, last: int) -> tree.Expr | None:
+        count.tokens += TEMPLATE
+        if count.spent or len(inner) > limits.diagnostics:
+            return None
         if not source.text[first:last].strip():
             inner.append(problems.EmptyTemplate(Span(source, first - 1, last + 1)))
             return None
-        value, wrong = _expression(source, first, last, limits)
+        value, wrong = _expression(source, first, last, limits, count)
         inner.extend(wrong)
         return value
 

@@ -378,7 +378,8 @@ class Comment(Node):
 class File(Node):
     """A whole file. `doc` is the first `##` text if an empty line follows it (or all there is before a `defaults`)."""
 
-    apart: ClassVar[frozenset[str]] = frozenset(["span", "comments"])
+    apart: ClassVar[frozenset[str]] = frozenset(["span", "comments", "tokens"])
     declarations: tuple[Declaration, ...]
     doc: str = ""
     comments: tuple[Comment, ...] = ()
+    tokens: int = 0  # of the text, with those of its templates

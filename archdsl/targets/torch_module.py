@@ -1,18 +1,10 @@
-"""Graph -> live module: the generated source executed, filled with weights, and able to rebuild itself from its spec.
-
-This is the one place of archdsl that executes code: source that it generated itself from a validated graph.
-"""
+"""Graph -> live module: the class of the generated source, filled with weights, that knows where it comes from."""
 
 from __future__ import annotations
 
-import copy
-import linecache
 import warnings
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -21,11 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from archdsl.graph.graph import Graph
-from archdsl.targets.torch_source import code
-
-_classes: dict[str, type[nn.Module]] = {}
-_of_graph: dict[int, tuple[weakref.ref[Graph], type[nn.Module]]] = {}  # by identity: a graph's hash takes long
-_KEPT = 64  # sources whose classes are kept
+from archdsl.targets.torch_classes import module_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +29,12 @@ class Provenance:
     spec: str = ""
     digest: str = ""
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Provenance:
+        return self
+
 
 class WrongWeightsError(ValueError):
     """Arrays that are not exactly those of the graph."""
-
-
-def module_class(graph: Graph) -> type[nn.Module]:
-    """The class of the net, as its generated source defines it."""
-    known = _of_graph.get(id(graph))
-    if known is None or known[0]() is not graph:
-        gone = partial(_of_graph.pop, id(graph), None)
-        known = _of_graph[id(graph)] = weakref.ref(graph, lambda _: gone()), _generated(graph)
-    return known[1]
-
-
-def _generated(graph: Graph) -> type[nn.Module]:
-    generated = code(graph)
-    digest = sha256(generated.text.encode()).hexdigest()
-    found = _classes.get(digest)
-    if found is None:
-        found = _executed(generated.text, generated.name, graph, digest)
-        while len(_classes) >= _KEPT:
-            del _classes[next(iter(_classes))]
-        _classes[digest] = found
-    return found
 
 
 def instantiate(
@@ -159,31 +129,10 @@ _FILLERS = frozenset(value for name, value in vars(nn.init).items() if name.ends
 }
 
 
-def _executed(text: str, name: str, graph: Graph, digest: str) -> type[nn.Module]:
-    """The class `name` of a source that `torch_source` generated; tracebacks and `inspect` show its lines."""
-    filename = f"<archdsl {name} {digest[:12]}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {"__name__": f"archdsl_generated.{name}_{digest[:12]}", "__file__": filename}
-    exec(compile(text, filename, "exec"), namespace)
-    cls: type[nn.Module] = namespace[name]
-    cls.__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
-    cls.__deepcopy__ = _deepcopy  # type: ignore[attr-defined]
-    weakref.finalize(cls, linecache.cache.pop, filename, None)
-    return cls
-
-
-def _reduce(module: nn.Module, protocol: Any) -> tuple[Any, ...]:
-    """What pickle keeps: the spec with its parameters and the state, never code."""
-    origin: Provenance = module.archdsl  # type: ignore[assignment]
-    modes = {path: child.training for path, child in module.named_modules()}
-    frozen = [name for name, parameter in module.named_parameters() if not parameter.requires_grad]
-    return _rebuilt, (origin, module.state_dict(keep_vars=False), modes, frozen)
-
-
 def _rebuilt(
     origin: Provenance, state: dict[str, torch.Tensor], modes: dict[str, bool], frozen: list[str]
 ) -> nn.Module:
-    """A module as it was when it was pickled."""
+    """A module of a pickle that archdsl 0.1.0 made, which held the state_dict and a few modes."""
     graph = origin.compile(*origin.arguments)
     module = blank(graph)
     module.load_state_dict(state, strict=True, assign=True)
@@ -193,15 +142,6 @@ def _rebuilt(
         module.get_parameter(name).requires_grad_(False)
     object.__setattr__(module, "archdsl", origin)
     return module
-
-
-def _deepcopy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
-    """A copy with hooks and all, as `copy.deepcopy` makes it of any module."""
-    new = module.__class__.__new__(module.__class__)
-    memo[id(module)] = new
-    for name, value in module.__dict__.items():
-        new.__dict__[name] = value if name == "archdsl" else copy.deepcopy(value, memo)
-    return new
 
 
 def _itself(graph: Graph) -> Graph:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file as load_arrays
+from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -247,8 +248,8 @@ arch pair() {
 
 
 def test_a_file_that_sorts_its_names_is_not_matched_by_guess(capsys: Captured) -> None:
-    """Of two layers of one shape nothing says which is the first, unless the file keeps its order, or they are
-    numbered."""
+    """Of two layers of one shape nothing says which is the first, unless the file keeps its order, or their names are
+    numbers: `up2` may stand before `up1`."""
     Path("pair.arch").write_text(PAIR)
     state = archdsl.load("pair.arch", seed=0).state_dict()
     renamed = {key.replace("one", "upper").replace("two", "lower"): value for key, value in state.items()}
@@ -260,10 +261,16 @@ def test_a_file_that_sorts_its_names_is_not_matched_by_guess(capsys: Captured) -
     torch.save(renamed, "kept.pth")
     code, found = told(capsys, "pair.arch", "kept.pth")
     assert (code, found["keys"]["one.weight"]) == (0, "upper.weight")
-    numbered = {key.replace("one", "layer2").replace("two", "layer10"): value for key, value in state.items()}
+    numbered = {key.replace("one", "2").replace("two", "10"): value for key, value in state.items()}
     save_file(numbered, "numbered.safetensors")
     code, found = told(capsys, "pair.arch", "numbered.safetensors")
-    assert (code, found["keys"]["one.weight"]) == (0, "layer2.weight")
+    assert (code, found["keys"]["one.weight"]) == (0, "2.weight")
+    stages = {key.replace("one", "up2").replace("two", "up1"): value for key, value in state.items()}
+    save_file(stages, "stages.safetensors")
+    code, found = told(capsys, "pair.arch", "stages.safetensors")
+    assert (code, found["verdict"]) == (1, "ambiguous")
+    torch.save(load_tensors("stages.safetensors"), "stages.pth")  # which keeps the sorted order
+    assert told(capsys, "pair.arch", "stages.pth") == (code, found)
 
 
 def test_branches_of_a_sum_that_can_change_places_are_matched_in_order(capsys: Captured) -> None:

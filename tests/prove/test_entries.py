@@ -10,7 +10,7 @@ import pytest
 
 from archdsl.compiler import compile
 from archdsl.graph import Graph
-from archdsl.prove.entries import Fit, Misfit, Sizes, fit
+from archdsl.prove.entries import Fit, Misfit, Sizes, fit, keeps_order
 from archdsl.prove.reorder import outputs_meaning
 from archdsl.source import Source
 from tests.support.shrunk import every_net
@@ -188,3 +188,51 @@ def test_a_net_without_arrays_fits_an_empty_checkpoint_alone() -> None:
     for ordered in (True, False):
         assert isinstance(fit(net("relu"), {"a.weight": (1,)}, ordered=ordered), Misfit)
         assert isinstance(fit(net("c: conv(4, 1x1)"), {}, ordered=ordered), Misfit)
+
+
+def test_numbered_stages_may_run_either_way_and_norms_run_with_their_layers() -> None:
+    """A decoder has `up2` before `up1`: where both ways fit, neither is taken, and where one does, it is."""
+    same = net("down1: conv(4, 3x3) -> down2: conv(4, 3x3) -> up2: conv(4, 3x3) -> up1: conv(4, 3x3)")
+    given = dict(sorted((f"x{key}", shape) for key, shape in sizes(same).items()))
+    found = fit(same, given, ordered=keeps_order("a.safetensors", given))
+    assert isinstance(found, Misfit)
+    assert found.ambiguous
+    other = net("up2: conv(6, 3x3) -> bn2: batchnorm -> up1: conv(6, 3x3) -> bn1: batchnorm -> up0: conv(2, 3x3)")
+    given = dict(sorted((f"x{key}", shape) for key, shape in sizes(other).items()))
+    found = fit(other, given, ordered=keeps_order("a.safetensors", given))
+    assert isinstance(found, Fit)
+    assert all(there == f"x{key}" for key, there in found.keys.items())
+
+
+def test_the_order_of_a_file_counts_only_where_it_can_be_that_of_modules() -> None:
+    names = ["c.weight", "c.bias", "b.weight", "b.bias"]
+    assert keeps_order("a.pth", names) is True
+    assert keeps_order("a.safetensors", sorted(names)) is False
+    assert keeps_order("a.pth", sorted(names)) is None
+    assert keeps_order("a.pth", ["c.weight", "b.weight", "c.bias", "b.bias"]) is False
+    assert keeps_order("a.pth", ["b." * 4000 + "weight", "a.weight"]) is False
+    body = net("one: conv(4, 1x1) -> two: conv(4, 1x1) -> three: conv(4, 1x1) -> four: conv(6, 1x1)")
+    shapes = sizes(body)
+    swapped = {key: shapes[key] for name in ("two", "one", "three") for key in (f"{name}.weight", f"{name}.bias")}
+    found = fit(body, {**swapped, "last.weight": (6, 4, 1, 1), "last.bias": (6,)}, ordered=True)
+    assert isinstance(found, Fit)  # two of four layers have the spec's names: they count for no more than the order
+    kept = {key: shape for key, shape in shapes.items() if not key.startswith("four")}
+    turned = dict(sorted(kept.items(), key=lambda item: ("three", "two", "one").index(item[0].partition(".")[0])))
+    assert isinstance(fit(body, {**turned, "last.weight": (6, 4, 1, 1), "last.bias": (6,)}, ordered=True), Fit)
+
+
+def test_a_norms_arrays_are_known_by_their_names_elsewhere() -> None:
+    body = net("conv(4, 1x1) -> batchnorm")
+    given = {
+        "c.kernel": (4, 4, 1, 1),
+        "c.bias": (4,),
+        **{f"n.{name}": (4,) for name in ("beta", "gamma", "moving_mean", "moving_variance")},
+    }
+    found = fit(body, given, ordered=True)
+    assert isinstance(found, Fit)
+    assert [found.keys[key] for key in sizes(body) if "1." in key and "num" not in key] == [
+        "n.gamma",
+        "n.beta",
+        "n.moving_mean",
+        "n.moving_variance",
+    ]

@@ -141,7 +141,7 @@ def standing_alone(source: str, name: str) -> type[nn.Module]:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
             assert all(name.partition(".")[0] in ("torch", *sys.stdlib_module_names) for name in names)
     found: dict[str, Any] = {"__name__": "standing_alone"}
-    exec(compile(source, "<standing alone>", "exec"), found)
+    exec(compile(source, "<standing alone>", "exec", dont_inherit=True), found)
     made: type[nn.Module] = found[name]
     return made
 

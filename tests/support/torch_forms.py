@@ -17,7 +17,7 @@ def namespace() -> dict[str, Any]:
     """What generated source sees: torch's names and every definition."""
     names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "Tensor": torch.Tensor}
     for source in DEFINITIONS.values():
-        exec(source, names)
+        exec(compile(source, "definitions.py", "exec", dont_inherit=True), names)
     return names
 
 

@@ -329,9 +329,11 @@ class TooManySteps(Problem):
     span: Span
     what: str
     limit: int
+    unit: str = ""
 
     def diagnostic(self) -> Diagnostic:
-        return Diagnostic(self.code, f"{self.what}: at most {self.limit:,} are allowed", self.span, "is too much")
+        most = f"at most {self.limit:,} {self.unit}".rstrip()
+        return Diagnostic(self.code, f"{self.what}: {most} are allowed", self.span, "is too much")
 
 
 class TensorTooLarge(Problem):
@@ -351,12 +353,14 @@ class TensorTooLarge(Problem):
 
 
 class TooDeep(Problem):
-    """Blocks call each other more deeply than the budget allows."""
+    """Blocks, bodies, levels of a path, imports, lists or layers are in one another more deeply than the budget
+    allows."""
 
     code = "E0804"
     rule = "Blocks and imports nest at most 64 deep."
     span: Span
     limit: int
+    what: str = "calls"
 
     def diagnostic(self) -> Diagnostic:
-        return Diagnostic(self.code, f"calls nest more than {self.limit} deep here", self.span, "is too deep")
+        return Diagnostic(self.code, f"{self.what} nest more than {self.limit} deep here", self.span, "is too deep")
