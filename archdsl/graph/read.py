@@ -59,6 +59,7 @@ class _Draft:
     outputs: list[Output] = field(default_factory=list)
     node_lines: list[Span] = field(default_factory=list)
     scope_lines: list[Span] = field(default_factory=list)
+    unread: int = 0  # operations that could not be read, which have their numbers all the same
 
 
 def read_graph(text: str | Source) -> Graph:
@@ -74,6 +75,7 @@ def read_graph(text: str | Source) -> Graph:
         except TextError as error:
             column = start + min(error.column, len(line))
             problems.append(BrokenGraphText(error.message, Span(source, column, column + error.width)))
+            draft.unread += line.startswith("%")
             if number == 0:
                 break
     if not problems and "name" not in draft.facts:
@@ -120,7 +122,7 @@ def _read_line(line: str, number: int, draft: _Draft, span: Span) -> None:
     reader = Reader(line)
     match reader.next.kind:
         case "value":
-            draft.nodes.append(_read_node(reader, len(draft.nodes)))
+            draft.nodes.append(_read_node(reader, len(draft.nodes) + draft.unread))
             draft.node_lines.append(span)
         case "scope":
             draft.scopes.append(_read_scope(reader, draft.scopes))

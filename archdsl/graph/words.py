@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
+from pydantic import ValidationError
+
 from archdsl.diagnostics import quote
 from archdsl.elaborate.environment import is_taken
 from archdsl.gate import MODE, is_label, is_line, is_name, is_string
@@ -53,6 +55,8 @@ def node_fault(node: Node, limits: Limits) -> str | None:
             return f"`{quote(node.path)}` is no name of an input"
     elif not _is_path(node.path, limits):
         return f"`{quote(node.path)}` is no path"
+    if fault := _argument_fault(node.op):
+        return fault
     for text in _texts(node.op):
         if not is_string(text) or len(text) > limits.text:
             return f"`{quote(text)}` is no string of the language"
@@ -102,6 +106,15 @@ def _value_fault(value: Any, limits: Limits, depth: int = 0) -> str | None:
                 return f"lists nest at most {limits.nesting} deep"
             return next((fault for item in value if (fault := _value_fault(item, limits, depth + 1))), None)
     return f"a {type(value).__name__} is no value of the language"
+
+
+def _argument_fault(op: Described) -> str | None:
+    """What is wrong with the arguments of an operation, however it was made."""
+    try:
+        type(op)(**{name: getattr(op, name) for name in type(op).model_fields})
+    except ValidationError as error:
+        return f"`{op.word}`: {quote(str(error.errors(include_url=False)[0]['msg']))}"
+    return None
 
 
 def _texts(value: Any) -> Iterator[str]:
