@@ -8,7 +8,8 @@ MODE = "training"  # no level of a path: every module of torch keeps its mode un
 LONGEST = 64  # characters of a name, or of one level of a path
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LABEL = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
-_CONTROL = "\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"  # control characters, line ends, half characters
+# Control characters, line ends, what turns the direction of a text, and half characters.
+_CONTROL = "\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _LINE = re.compile(f"[^{_CONTROL}]*\\Z")
 _NOT_IN_LINE = re.compile(f"[{_CONTROL}]")
 
@@ -24,7 +25,8 @@ def is_label(text: str, longest: int = LONGEST) -> bool:
 
 
 def is_line(text: str) -> bool:
-    """Whether a text is one line that can be written anywhere: no control character but the tab, no line end."""
+    """Whether a text is one line that can be written anywhere: no control character but the tab, no line end, and
+    nothing that turns its direction."""
     return _LINE.match(text) is not None
 
 

@@ -143,6 +143,8 @@ class Reader:
             value = json.loads(raw)
         except ValueError:
             raise TextError("this is no JSON string", token.column, len(token.text)) from None
+        if not str(value).isprintable() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise TextError("this text holds half a character", token.column, len(token.text))
         return str(value)
 
     def word(self) -> str:

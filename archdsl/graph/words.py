@@ -55,11 +55,11 @@ def node_fault(node: Node, limits: Limits) -> str | None:
             return f"`{quote(node.path)}` is no name of an input"
     elif not _is_path(node.path, limits):
         return f"`{quote(node.path)}` is no path"
-    if fault := _argument_fault(node.op):
-        return fault
     for text in _texts(node.op):
         if not is_string(text) or len(text) > limits.text:
             return f"`{quote(text)}` is no string of the language"
+    if fault := _argument_fault(node.op):
+        return fault
     for axis in (axis for shape in node.outputs for axis in shape.axes if axis is not None):
         if not is_string(axis) or len(axis) > limits.text:
             return f"`{quote(axis)}` is no name of an axis"

@@ -59,7 +59,7 @@ def test_a_line_reads_like_the_layer_in_the_paper() -> None:
 
 def test_text_is_ascii_with_one_fact_a_line() -> None:
     b = Builder("net")
-    graph = Graph(b.program(b.input(3), doc='a\nb "c" \u202e é'))
+    graph = Graph(b.program(b.input(3), doc='a\nb "c" \u200d é'))
     text = print_graph(graph)
     assert text.isascii()
     assert len(text.splitlines()) == 5

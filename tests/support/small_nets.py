@@ -119,7 +119,7 @@ def resnet(block: str = "basic", layers: Sequence[int] = (2, 2, 2, 2), groups: i
     return Graph(b.program(x))
 
 
-docs = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]) | st.just("\n"), max_size=8)
+docs = st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]) | st.just("\n"), max_size=8)
 
 
 @st.composite

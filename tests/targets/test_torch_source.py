@@ -71,7 +71,7 @@ def test_source_is_the_same_every_time_and_says_where_it_comes_from() -> None:
 def test_a_documentation_text_cannot_leave_its_docstring() -> None:
     net = Net.start("net", 3, 8, 8)
     net.then(Conv(out=3, kernel=1), 0, "conv")
-    doc = 'Ends """ here\nimport os  # \\" \\N{BULLET} \u202e evil'
+    doc = 'Ends """ here\nimport os  # \\" \\N{BULLET} \u200d evil'
     tree = ast.parse(source(net.graph(doc=doc)))
     imported = {alias.name for item in ast.walk(tree) if isinstance(item, ast.Import) for alias in item.names}
     assert "os" not in imported
