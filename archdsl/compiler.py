@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +34,10 @@ Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"] | Mapping[str, "to
 ARGUMENT = "<argument>"  # how diagnostics call the text of an `Expression`
 Note = Callable[[str], None]
 BIGGEST_FILE = 1 << 29  # bytes that are read at all; the budget of a spec's text is far below
+
+
+class WeightsWarning(UserWarning):
+    """What was done to a checkpoint's arrays so that they fit, or is odd about them."""
 
 
 class ParameterError(UsageError, TypeError):
@@ -87,13 +93,13 @@ def weights_of(graph: Graph, weights: Weights | None, seed: int, note: Note | No
 
     if weights is None:
         return initial(graph, seed)
-    told = note or _quiet
+    told = note or _warn
     return match(graph, arrays_of(weights, told) if isinstance(weights, Mapping) else opened(weights, told), told)
 
 
 def hold_weights(target: Target, graph: Graph, weights: Weights | None, note: Note | None = None) -> None:
     """Raises what is wrong with weights that are given for a target without any, so that no argument is passed over."""
-    told = note or _quiet
+    told = note or _warn
     if weights is not None and not target.weighs:
         weights_of(graph, weights, 0, told)
         told(f"{target.name} holds no weights: they were compared with the net's, and that is all")
@@ -259,5 +265,10 @@ def _blamed(error: CompileError) -> CompileError | ParameterError:
     )
 
 
-def _quiet(text: str) -> None:
-    """Takes a note that nobody asked for."""
+def _warn(text: str) -> None:
+    """Tells a caller who gave no other way: by a warning, which names the line that asked for the weights."""
+    depth = 2
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "archdsl":
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(text, WeightsWarning, stacklevel=depth)

@@ -51,7 +51,19 @@ def match(
     tally = Tally()
     found = {key: tally.taken(key, given[key], tensor.dtype) for key, tensor in expected.items()}
     tally.tell(note)
-    return found
+    return _apart(found)
+
+
+def _apart(arrays: Arrays) -> Arrays:
+    """The same, no two of them in the same memory: tensors that a checkpoint ties would be tied in the net."""
+    end = 0
+    places = {key: array.__array_interface__["data"][0] for key, array in arrays.items() if array.flags.c_contiguous}
+    for key, start in sorted(places.items(), key=lambda item: item[1]):
+        stop = start + arrays[key].nbytes
+        if start < end:
+            arrays[key] = arrays[key].copy()
+        end = max(end, stop)
+    return arrays
 
 
 def prefix_of(keys: Mapping[str, object]) -> str:
