@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, count
 from math import prod
 from pathlib import PurePath
 from typing import Any
@@ -131,19 +133,30 @@ def _side_heads(elaborator: Elaborator) -> tuple[Output, ...]:
     nodes = elaborator.builder.nodes
     read = {value.node for node in nodes for value in node.inputs}
     ends = [index for index, node in enumerate(nodes) if node.training and index not in read]
-    return tuple(Output(_head_name(nodes[index].path), Value(index), True) for index in ends)
+    called = _head_names([nodes[index].path for index in ends])
+    return tuple(Output(name, Value(index), True) for name, index in zip(called, ends, strict=True))
 
 
-def _head_name(path: str) -> str:
-    return path.split(".")[0]
+def _head_names(paths: list[str]) -> list[str]:
+    """A name for each side head: the first level of its path, or as many as tell it from the others, or its number."""
+    chosen = [path.partition(".")[0] for path in paths]
+    for depth in range(2, 1 + max((path.count(".") + 1 for path in paths), default=0)):
+        taken = Counter(["output", *chosen])
+        longer = ["_".join(path.split(".")[:depth]) for path in paths]
+        chosen = [more if taken[name] > 1 else name for name, more in zip(chosen, longer, strict=True)]
+    given = {"output": None}  # in this order
+    for name in chosen:
+        numbered = (f"{name}_{number}" for number in count(2))
+        given[next(each for each in chain([name], numbered) if each not in given)] = None
+    return list(given)[1:]
 
 
 def _ordered(program: Program, elaborator: Elaborator) -> Program:
     """Side heads moved to right after what they read, and the order of declarations kept where it is another one."""
-    count = len(program.nodes)
-    declared = sorted(range(count), key=lambda index: elaborator.order[index])
-    run = sorted(range(count), key=lambda index: (elaborator.after.get(index, index), index in elaborator.after, index))
-    if run == list(range(count)) and declared == run:
+    every = range(len(program.nodes))
+    declared = sorted(every, key=lambda index: elaborator.order[index])
+    run = sorted(every, key=lambda index: (elaborator.after.get(index, index), index in elaborator.after, index))
+    if run == list(every) and declared == run:
         return program
     new = {old: index for index, old in enumerate(run)}
 
