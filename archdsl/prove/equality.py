@@ -9,9 +9,10 @@ from typing import Literal
 from archdsl.graph import Graph
 from archdsl.passes.structure import Alignment, align, matchings
 from archdsl.prove.compare import REWRITE, Array
-from archdsl.prove.parting import Comparison, first_parting, outputs_apart, up_to
+from archdsl.prove.parting import Comparison, first_parting, grounds, interface, up_to
+from archdsl.prove.prover import Proof, same_function
 
-Word = Literal["equal", "equal-in-inference", "different"]
+Word = Literal["equal", "equal-in-inference", "different", "inconclusive"]
 NOTHING = Comparison(0)
 
 
@@ -20,16 +21,22 @@ class Verdict:
     """What two nets have in common.
 
     `equal` nets have one structure; those that are `equal-in-inference` differ in it, and yet all outputs agree on
-    random inputs and weights. `keys` gives for each array of the right net the left one's, if all have one; `outputs`
-    is how far the outputs are apart under it. `values` are those at the places where the structures differ.
+    random inputs and weights; `inconclusive` says that nothing differs, and nothing is proved either. `keys` gives for
+    each array of the right net the left one's, if all have one; `outputs` is how far the outputs are apart under it,
+    `proof` what was run. `values` are those at the places where the structures differ.
     """
 
     word: Word
     alignment: Alignment
     keys: Mapping[str, str] | None = None
-    outputs: float | None = None
+    proof: Proof | None = None
     matched: str = "by structure"
     values: Comparison = NOTHING
+
+    @property
+    def outputs(self) -> float | None:
+        """How far the outputs are apart, if they were compared."""
+        return None if self.proof is None else self.proof.worst
 
     def lines(self) -> list[str]:
         """One line a fact, for a user."""
@@ -45,8 +52,7 @@ class Verdict:
         return lines
 
     def _outputs(self) -> str:
-        holds = "proved (exact-eval)" if self.word == "equal" else "NOT equal"
-        return f"{holds}: outputs {self.outputs:.1e}; gate {REWRITE:.0e}"
+        return "" if self.proof is None else self.proof.text()
 
     def _further(self) -> list[str]:
         more = len(self.alignment.differences) - 1
@@ -57,6 +63,8 @@ class Verdict:
         found, parting = self.alignment, self.values.parting
         if parting is not None:
             return parting.text()
+        if found.whole and self.values.unlike is not None:
+            return f"no value can be held against another there: {self.values.unlike}"
         if found.whole:
             return "no value parts there in inference"
         there = self.values.unlike or "its value is the same there in inference"
@@ -69,16 +77,18 @@ class Verdict:
 
     def _despite(self) -> list[str]:
         """What the outputs say although structures differ."""
-        if self.outputs is None:
+        if self.proof is None:
             return []
-        apart = f"outputs {self.outputs:.1e}; gate {REWRITE:.0e}"
+        apart = f"outputs {self.proof.worst:.1e}; gate {REWRITE:.0e}{self.proof.where()}"
         if self.word == "different":
             return [f"NOT equal, with all arrays mapped: {apart}"]
+        if self.word == "inconclusive":
+            return [f"NOT proved, with all arrays matched {self.matched}: {apart}"]
         return [f"yet the same function in inference, with all arrays matched {self.matched}: {apart}"]
 
 
-def compare(left: Graph, right: Graph, weights: Mapping[str, Array], *, seed: int = 0) -> Verdict:
-    """Whether two nets compute the same in float64, `weights` being the left one's, mapped to the right.
+def compare(left: Graph, right: Graph, weights: Mapping[str, Array] | None = None, *, seed: int = 0) -> Verdict:
+    """Whether two nets compute the same in float64, on random weights and on `weights`, the left one's, if given.
 
     If one structure gives both, weights are mapped by it. If not, they are run up to the first value that parts; and
     where all arrays of one can be matched with those of the other, equal outputs confirm a way of it.
@@ -87,18 +97,30 @@ def compare(left: Graph, right: Graph, weights: Mapping[str, Array], *, seed: in
     if not found.differences:
         keys = _all_keys(found, left, right)
         sides = (left, right) if keys is not None else (_live(left), _live(right))
-        apart = outputs_apart(*sides, keys or dict(found.keys), weights, seed=seed)
-        return Verdict("equal" if apart <= REWRITE else "different", found, keys, apart)
-    values = first_parting(left, right, found, weights, seed=seed)
+        proof = same_function(*sides, keys or dict(found.keys), weights=_of(sides[0], weights), seed=seed)
+        return Verdict(_word(proof, "equal"), found, keys, proof)
+    values = first_parting(left, right, found, grounds(left, right, weights, seed))
     keys = _all_keys(found, left, right) if found.whole else None
     ways = [("by structure", keys)] if keys is not None else list(matchings(left, right))
+    if interface(left) != interface(right):
+        return Verdict("different", found, keys, None, "", values)
     for how, proposed in ways:
-        apart = outputs_apart(left, right, proposed, weights, seed=seed)
-        if apart <= REWRITE:
-            return Verdict("equal-in-inference", found, proposed, apart, how, values)
+        proof = same_function(left, right, proposed, weights=weights, seed=seed)
+        word = _word(proof, "equal-in-inference")
+        if word != "different":
+            return Verdict(word, found, proposed, proof, how, values)
         if keys is not None:  # the one mapping that structure allows, so that its outputs say something
-            return Verdict("different", found, keys, apart, how, values)
+            return Verdict("different", found, keys, proof, how, values)
     return Verdict("different", found, None, None, "", values)
+
+
+def _word(proof: Proof, equal: Word) -> Word:
+    return equal if proof.holds else "inconclusive" if proof.near else "different"
+
+
+def _of(graph: Graph, weights: Mapping[str, Array] | None) -> Mapping[str, Array] | None:
+    """Those of the given weights that a net has."""
+    return None if weights is None else {key: weights[key] for key, _, _ in graph.state()}
 
 
 def _live(graph: Graph) -> Graph:

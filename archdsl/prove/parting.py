@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from archdsl.graph import Graph
+from archdsl.graph.sizes import declared_sizes, other_sizes
 from archdsl.ir.program import Node, Output, Value
 from archdsl.ops.base import Input
 from archdsl.passes.structure import Alignment, Difference
-from archdsl.prove.compare import REWRITE, Array, deviation
+from archdsl.prove.compare import REWRITE, Array, Look, look
 from archdsl.prove.entries import shape_text
-from archdsl.prove.prover import generated, random_inputs, results_of
+from archdsl.prove.evidence import GIVEN_SCALES, REFUSED
+from archdsl.prove.probes import Probe, settings
+from archdsl.prove.run import arrays_of, calibrated, generated, state_of
 
-SCALES = (1.0, 32.0)  # of the inputs: what saturates (relu6) shows for large ones alone
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 TOGETHER = 8  # places that one run compares; the first one that parts is mostly among the first
 
 
@@ -30,7 +38,7 @@ class Parting:
         """One line for a user."""
         place = self.difference
         where = f"at operation {place.position}, {place.left} against {place.right}"
-        return f"the first value that parts is {where}: by {self.deviation:.1e} of its size; gate {self.gate:.0e}"
+        return f"the first value that parts is {where}: by {self.deviation:.1e} of its spread; gate {self.gate:.0e}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +51,31 @@ class Comparison:
     unlike: str | None = None
 
 
-def first_parting(
-    left: Graph, right: Graph, alignment: Alignment, weights: Mapping[str, Array], *, seed: int = 0
-) -> Comparison:
-    """What two nets compute where they differ, `weights` being the left net's arrays, mapped to the right one.
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Weights of the left net, and the examples that are run with them."""
+
+    weights: Mapping[str, Array]
+    probes: tuple[Probe, ...]
+
+
+def grounds(left: Graph, right: Graph, given: Mapping[str, Array] | None, seed: int) -> list[Ground]:
+    """What two nets are run on to find where they part: usual and loud values at several sizes, and given weights."""
+    found = []
+    for setting in islice(settings(left, right, other_sizes(left), seed), 2):
+        arrays = state_of(calibrated(left, generated, setting.seed, setting.probes[0]))
+        found.append(Ground(arrays, setting.probes))
+    if given is not None and all(np.isfinite(array).all() for array in given.values()):
+        found.append(Ground(given, tuple(Probe(declared_sizes(left), 2, seed, scale) for scale in GIVEN_SCALES)))
+    return found
+
+
+def first_parting(left: Graph, right: Graph, alignment: Alignment, on: Sequence[Ground]) -> Comparison:
+    """What two nets compute where they differ, the left net's weights mapped to the right one.
 
     Between two differences all operations are the same and read the same, so only differing ones are compared. A place
-    is left out where the results have other shapes or an operation holds other arrays: nothing can be run alike there.
+    is left out where the results have other shapes, an operation holds other arrays, or values are not finite: nothing
+    can be run alike there.
     """
     unlike = {place.position: _unlike(left, right, place) for place in alignment.differences}
     places = [place for place in alignment.differences if unlike[place.position] is None]
@@ -58,41 +84,30 @@ def first_parting(
     compared = 0
     for start in range(0, len(places), TOGETHER):
         chunk = places[start : start + TOGETHER]
-        apart = [0.0] * len(chunk)
-        for scale in SCALES:
-            found = _apart(left, right, alignment, chunk, weights, seed, scale)
-            apart = [max(pair) for pair in zip(apart, found, strict=True)]
-        for place, far in zip(chunk, apart, strict=True):
+        views = [
+            [*each] for each in zip(*(_views(left, right, alignment, chunk, ground) for ground in on), strict=True)
+        ]
+        for place, seen in zip(chunk, views, strict=True):
             compared += 1
-            if not far <= REWRITE:
+            far = max((view.deviation for view in seen if not view.fault), default=0.0)
+            if far > REWRITE:
                 return Comparison(compared, Parting(place, far))
+            fault = next((view.fault for view in seen if view.fault), None)
+            unlike.setdefault(place.position, None)
+            unlike[place.position] = unlike[place.position] or fault
     return Comparison(compared, unlike=next((why for why in unlike.values() if why is not None), None))
 
 
-def outputs_apart(
-    left: Graph, right: Graph, keys: Mapping[str, str], weights: Mapping[str, Array], *, seed: int = 0
-) -> float:
-    """How far the outputs of two nets are apart in inference, on inputs of several sizes; infinite where the two have
-    not the same inputs and outputs."""
-    if _interface(left) != _interface(right):
-        return math.inf
-    one = generated(left, {key: weights[key] for key, _, _ in left.state()})
-    two = generated(right, {key: weights[keys[key]] for key, _, _ in right.state()})
-    worst = 0.0
-    for scale in SCALES:
-        inputs = random_inputs(left, seed, 2, scale)
-        pairs = zip(results_of(two.eval(), inputs), results_of(one.eval(), inputs), strict=True)
-        worst = max([worst, *(deviation(a, b) for a, b in pairs)])
-    return worst
-
-
 def values_of(
-    graph: Graph, values: Sequence[Value], weights: Mapping[str, Array], *, seed: int = 0, scale: float = 1.0
+    graph: Graph, values: Sequence[Value], weights: Mapping[str, Array], inputs: Sequence[Tensor]
 ) -> list[Array]:
-    """What a net computes at inner places, in float64 in inference, on two random examples."""
+    """What a net computes at inner places, in float64 in inference."""
+    return arrays_of(_part(graph, values, weights), inputs)
+
+
+def _part(graph: Graph, values: Sequence[Value], weights: Mapping[str, Array]) -> nn.Module:
     part = up_to(graph, values)
-    module = generated(part, {key: weights[key] for key, _, _ in part.state()})
-    return results_of(module.eval(), random_inputs(graph, seed, 2, scale))
+    return generated(part, {key: weights[key] for key, _, _ in part.state()})
 
 
 def up_to(graph: Graph, values: Sequence[Value]) -> Graph:
@@ -142,16 +157,8 @@ def _held(graph: Graph, node: Node) -> str:
     return ", ".join(f"{tensor.name} {shape_text(tensor.sizes)}".strip() for tensor in tensors) or "no arrays"
 
 
-def _apart(
-    left: Graph,
-    right: Graph,
-    alignment: Alignment,
-    places: Sequence[Difference],
-    weights: Mapping[str, Array],
-    seed: int,
-    scale: float,
-) -> list[float]:
-    """How far the results are apart at each place."""
+def _views(left: Graph, right: Graph, alignment: Alignment, places: Sequence[Difference], ground: Ground) -> list[Look]:
+    """What the results at each place show, all runs together."""
     keys = dict(alignment.keys)
     values: tuple[list[Value], list[Value]] = ([], [])
     counts = []
@@ -161,11 +168,25 @@ def _apart(
         values[0].extend(Value(a, number) for number in range(counts[-1]))
         values[1].extend(Value(b, number) for number in range(counts[-1]))
         keys = {**dict(zip(_keys(right, b), _keys(left, a), strict=True)), **keys}
-    ours = values_of(left, values[0], weights, seed=seed, scale=scale)
-    given = {key: weights[keys[key]] for key, _, _ in up_to(right, values[1]).state()}
-    theirs = values_of(right, values[1], given, seed=seed, scale=scale)
-    apart = iter([deviation(b, a) for a, b in zip(ours, theirs, strict=True)])
-    return [max(next(apart) for _ in range(count)) for count in counts]
+    given = {key: ground.weights[keys[key]] for key, _, _ in up_to(right, values[1]).state()}
+    sides = _part(left, values[0], ground.weights), _part(right, values[1], given)
+    pairs: list[list[tuple[Array, Array]]] = [[] for _ in values[0]]
+    for probe in ground.probes:
+        both = _run(sides, probe)
+        for found, one, two in zip(pairs, *both, strict=True) if both is not None else ():
+            found.append((two, one))
+    axes = [1 + (left.shape(value).axis("c") or 0) for value in values[0]]
+    views = iter([look(found, axis) for found, axis in zip(pairs, axes, strict=True)])
+    return [max((next(views) for _ in range(count)), key=lambda view: view.deviation) for count in counts]
+
+
+def _run(sides: tuple[nn.Module, nn.Module], probe: Probe) -> tuple[list[Array], list[Array]] | None:
+    """The results of both, or `None` for sizes that one of them does not take."""
+    inputs = probe.inputs()
+    try:
+        return arrays_of(sides[0], inputs), arrays_of(sides[1], inputs)
+    except REFUSED:
+        return None
 
 
 def _keys(graph: Graph, index: int) -> Iterator[str]:
@@ -174,7 +195,7 @@ def _keys(graph: Graph, index: int) -> Iterator[str]:
         yield f"{node.path}.{tensor.name}" if tensor.name else node.path
 
 
-def _interface(graph: Graph) -> tuple[object, ...]:
-    """The sizes of what goes in and out."""
+def interface(graph: Graph) -> tuple[object, ...]:
+    """The sizes of what goes in and out in inference."""
     inputs = [graph.nodes[index].outputs[0].sizes for index in graph.inputs]
     return inputs, [graph.shape(output.value).sizes for output in graph.outputs if not output.training]

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from archdsl.graph import Graph
-from archdsl.ops import BatchNorm
+from archdsl.graph.sizes import declared_sizes, other_sizes, resized
 from archdsl.passes.arrays import Take
 from archdsl.passes.plan import Entry, Plan
 from archdsl.passes.rule import Promise
-from archdsl.prove.compare import REWRITE, Array, deviation, gradient_deviation
-from archdsl.prove.weights import passing, random_fresh, random_weights, settled
+from archdsl.prove.compare import REWRITE, Array
+from archdsl.prove.evidence import Evidence
+from archdsl.prove.probes import USUAL, Probe, again, batch_of, settings
+from archdsl.prove.run import Make, generated, likely_weights
+from archdsl.prove.training import training
+from archdsl.prove.weights import random_fresh
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-SAMPLES = 16  # of each channel, at least, under the statistics of a batch
+__all__ = ["Make", "Proof", "batch_of", "generated", "likely_weights", "prove", "same_function"]
+RETRIES = 3
+LOUDER = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How far two graphs are apart, by what was compared: the largest deviation, and where it is."""
+    """How far two graphs are apart, by what was compared: the largest deviation, and where it is.
+
+    `doubts` are reasons why equal values prove nothing: some were not finite, or did not vary. `sizes` and `scales` are
+    those of the inputs and about how far the values in the net spread; `fixed` says that the net takes no other sizes.
+    `unseen` tells of operations that have changed their form nowhere.
+    """
 
     promise: str
     deviations: tuple[tuple[str, float], ...]
     gate: float = REWRITE
+    doubts: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    scales: tuple[float, ...] = ()
+    fixed: bool = False
+    unseen: tuple[str, ...] = ()
 
     @property
     def worst(self) -> float:
@@ -38,19 +47,40 @@ class Proof:
         return max((found for _, found in self.deviations), default=0.0)
 
     @property
-    def holds(self) -> bool:
+    def near(self) -> bool:
         """True if every deviation is within the gate."""
         return self.worst <= self.gate
 
+    @property
+    def holds(self) -> bool:
+        """True if every deviation is within the gate, and the values were such that this proves something."""
+        return self.near and not self.doubts
+
     def text(self) -> str:
-        """One line: what was compared, and how near it is."""
+        """One line: what was compared, how near it is, and on which values."""
         if self.promise == "redesign":
-            return "redesign: another function, which needs training; nothing to prove"
+            return self._redesign()
         parts = ", ".join(f"{name} {found:.1e}" for name, found in self.deviations)
-        return f"{'proved' if self.holds else 'NOT equal'} ({self.promise}): {parts}; gate {self.gate:.0e}"
+        word = "proved" if self.holds else "NOT proved" if self.near else "NOT equal"
+        return f"{word} ({self.promise}): {parts}; gate {self.gate:.0e}{self.where()}"
 
+    def where(self) -> str:
+        """The end of a sentence: at which sizes and scales, what was not seen, and why nothing is proved."""
+        text = ""
+        if self.sizes:
+            only = ", the only size that it takes" if self.fixed else ""
+            text = f"; at {', '.join(self.sizes)}{only}"
+        if self.scales:
+            text += f"; values of about {', '.join(f'{scale:g}' for scale in self.scales)}"
+        if self.holds and self.unseen:
+            more = f" and {len(self.unseen) - 1} more like it" if len(self.unseen) > 1 else ""
+            text += f"; {self.unseen[0]}{more}"
+        return text + (f"; {self.doubts[0]}" if self.near and self.doubts else "")
 
-Make = Callable[[Graph, Mapping[str, Array]], "nn.Module"]
+    def _redesign(self) -> str:
+        if self.doubts:
+            return f"NOT proved (redesign): {self.doubts[0]}"
+        return "redesign: another function, which needs training; nothing to prove"
 
 
 def prove(
@@ -63,57 +93,26 @@ def prove(
     weights: Mapping[str, Array] | None = None,
     steps: int = 0,
     batch: int | None = None,
-    make: Make | None = None,
+    make: Make = generated,
 ) -> Proof:
-    """What a rewrite promises, held against random inputs and, unless given, random weights.
+    """What a rewrite promises, held against random inputs and weights, and against given weights too.
 
-    `exact-eval` compares the outputs in inference. `exact` compares a training step too: outputs, gradients and
-    buffers, and after `steps` further steps of SGD with momentum the weights and the momentum; its plan must only
-    rearrange. All of it is float64. A `redesign` promises nothing of its function, so there is nothing to compare: its
-    proof is empty. `make` gives the module that computes a graph, its weights in float64; by default the generated one.
+    `exact-eval` compares the outputs in inference: at several sizes, and with values so small and so large that all
+    that bends is seen on both sides. `exact` compares a training step too: outputs, gradients and buffers, and after
+    `steps` further steps of SGD with momentum the weights and the momentum; its plan must only rearrange. All of it is
+    float64. A `redesign` promises nothing of its function, only that it takes what the old net took. `make` gives the
+    module that computes a graph, its weights in float64; by default the generated one.
     """
     if promise == "redesign":
-        return Proof(promise, ())
+        return Proof(promise, (), doubts=_lost_sizes(before, after))
     if promise == "exact" and not plan.exact:
         return Proof(promise, (("weights (they are not merely rearranged)", math.inf),))
-    make = make or generated
-    old = dict(weights) if weights is not None else likely_weights(before, make, seed)
-    old = {key: array.astype(np.float64) if array.dtype.kind == "f" else array for key, array in old.items()}
-    new = plan.apply(old, random_fresh(plan, seed + 1))
-    one, two = make(before, old), make(after, new)
-    found = [("outputs", _inference(one, two, _inputs(before, seed, batch or 2), seed))]
-    if promise == "exact":
-        found += _training(before, one, two, plan, seed, batch or batch_of(before), steps)
-    return Proof(promise, tuple(found))
-
-
-def likely_weights(graph: Graph, make: Make, seed: int) -> dict[str, Array]:
-    """Random weights, the statistics of norms near to those of a batch."""
-    import torch
-
-    drawn = random_weights(graph, seed)
-    if not any(isinstance(node.op, BatchNorm) and node.op.track for node in graph.nodes):
-        return drawn
-    drawn = passing(graph, drawn)
-    module = make(graph, drawn).train()
-    with torch.no_grad():
-        _results(module, _inputs(graph, seed, max(4, batch_of(graph))), seed)
-    updated = {key: tensor.numpy() for key, tensor in module.state_dict().items()}
-    return settled(graph, drawn, updated, seed)
-
-
-def generated(graph: Graph, arrays: Mapping[str, Array]) -> nn.Module:
-    """The generated source as a live module, in float64."""
-    import torch
-
-    from archdsl.targets.torch_module import instantiate
-
-    narrow = {key: array.astype(np.float32) if array.dtype.kind == "f" else array for key, array in arrays.items()}
-    module = instantiate(graph, narrow).double()
-    with torch.no_grad():
-        for key, tensor in module.state_dict(keep_vars=True).items():
-            tensor.copy_(torch.from_numpy(np.array(arrays[key])))
-    return module
+    found = Evidence(before, after, lambda old: plan.apply(old, random_fresh(plan, seed + 1)), make)
+    gather(found, seed, weights)
+    deviations = [("outputs", found.deviation)]
+    if promise == "exact" and found.deviation <= REWRITE:
+        deviations += training(found, plan, seed, batch, steps)
+    return _proof(found, promise, deviations)
 
 
 def same_function(
@@ -133,117 +132,41 @@ def same_function(
     return prove(left, right, plan, "exact-eval", seed=seed, weights=weights)
 
 
-def batch_of(graph: Graph) -> int:
-    """Examples enough for the statistics of a batch: `SAMPLES` numbers of each channel that a batch norm sees."""
-    seen = [
-        prod(graph.shape(node.inputs[0]).sizes[1:])
-        for node in graph.nodes
-        if isinstance(node.op, BatchNorm) and node.inputs
-    ]
-    return max(2, -(-SAMPLES // min(seen, default=SAMPLES)))
+def gather(found: Evidence, seed: int, given: Mapping[str, Array] | None) -> None:
+    """Runs two nets under all settings, and more where some values showed too little; stops where they differ."""
+    if given is not None:
+        found.given(given, seed)
+    for setting in settings(found.before, found.after, found.others, seed):
+        found.run(setting)
+        if found.deviation > REWRITE:
+            return
+    if any(found.unseen()) and found.scales:
+        found.run(again(found.before, found.others, LOUDER * max(found.scales), seed + 50))
+    for number in range(RETRIES):
+        if found.deviation > REWRITE or not found.blind:
+            return
+        found.run(again(found.before, found.others, USUAL, seed + 60 + number))
 
 
-def random_inputs(graph: Graph, seed: int, batch: int, scale: float = 1.0) -> list[Tensor]:
-    """A batch for each input of a net, float64, of this spread."""
-    return [scale * tensor for tensor in _inputs(graph, seed, batch)]
-
-
-def results_of(module: nn.Module, inputs: list[Tensor]) -> list[Array]:
-    """All outputs of a module, in order, without gradients."""
-    import torch
-
-    with torch.no_grad():
-        return [tensor.numpy() for tensor in _results(module, inputs, 0)]
-
-
-def _inputs(graph: Graph, seed: int, batch: int) -> list[Tensor]:
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        torch.randn(batch, *graph.nodes[index].outputs[0].sizes, generator=generator, dtype=torch.float64)
-        for index in graph.inputs
-    ]
-
-
-def _results(module: nn.Module, inputs: list[Tensor], seed: int) -> list[Tensor]:
-    import torch
-
-    torch.manual_seed(seed)
-    outputs = module(*inputs)
-    return [outputs] if isinstance(outputs, torch.Tensor) else [item for item in outputs if item is not None]
-
-
-def _worst(pairs: Iterable[tuple[Any, Any]], measure: Callable[[Array, Array], float]) -> float:
-    return max((measure(np.asarray(a), np.asarray(b)) for a, b in pairs), default=0.0)
-
-
-def _inference(one: nn.Module, two: nn.Module, inputs: list[Tensor], seed: int) -> float:
-    import torch
-
-    with torch.no_grad():
-        pairs = zip(_results(two.eval(), inputs, seed), _results(one.eval(), inputs, seed), strict=True)
-        return _worst([(a.numpy(), b.numpy()) for a, b in pairs], deviation)
-
-
-def _training(
-    before: Graph, one: nn.Module, two: nn.Module, plan: Plan, seed: int, batch: int, steps: int
-) -> list[tuple[str, float]]:
-    import torch
-
-    inputs = _inputs(before, seed, batch)
-    first, second = _step(one.train(), inputs, seed), _step(two.train(), inputs, seed)
-    found = [("training outputs", _worst(zip(second, first, strict=True), deviation))]
-    expected, got = plan.apply_moments(_gradients(one)), _gradients(two)
-    found.append(("gradients", _worst([(got[key], expected[key]) for key in got], gradient_deviation)))
-    found.append(("buffers", _states(one, two, plan)))
-    if steps and plan.old:
-        optimizers = [torch.optim.SGD(module.parameters(), 1e-3, momentum=0.9) for module in (one, two)]
-        for step in range(steps):
-            for module, optimizer in zip((one, two), optimizers, strict=True):
-                optimizer.zero_grad()
-                _step(module, _inputs(before, seed + step, batch), seed + step)
-                optimizer.step()
-        found.append((f"weights after {steps} steps", _states(one, two, plan)))
-        momenta = [_momenta(module, optimizer) for module, optimizer in zip((one, two), optimizers, strict=True)]
-        moved = plan.apply_moments(momenta[0])
-        found.append(("momentum", _worst([(momenta[1][key], moved[key]) for key in moved], gradient_deviation)))
-    return found
-
-
-def _states(one: nn.Module, two: nn.Module, plan: Plan) -> float:
-    """How far the weights and buffers of one module, carried by the plan, are from the other's."""
-    state = plan.apply({key: tensor.numpy() for key, tensor in one.state_dict().items()})
-    now = {key: tensor.numpy() for key, tensor in two.state_dict().items()}
-    return _worst([(now[key], state[key]) for key in state], deviation)
-
-
-def _step(module: nn.Module, inputs: list[Tensor], seed: int) -> list[Array]:
-    """Forward and backward of a fixed random functional of the outputs."""
-    import torch
-
-    results = _results(module, inputs, seed)
-    generator = torch.Generator().manual_seed(seed + 1)
-    loss = sum(
-        (result * torch.randn(result.shape, generator=generator, dtype=result.dtype)).sum() / result[0].numel() ** 0.5
-        for result in results
+def _proof(found: Evidence, promise: str, deviations: list[tuple[str, float]]) -> Proof:
+    sizes = tuple(dict.fromkeys(found.sizes))
+    fixed = len(sizes) == 1 and any(len(each) > 1 for each in declared_sizes(found.before))
+    return Proof(
+        promise,
+        tuple(deviations),
+        doubts=found.doubts(),
+        sizes=sizes,
+        scales=tuple(dict.fromkeys(found.scales)),
+        fixed=fixed,
+        unseen=tuple(found.unseen()),
     )
-    assert isinstance(loss, torch.Tensor)
-    if loss.requires_grad:
-        loss.backward()  # type: ignore[no-untyped-call]
-    return [result.detach().numpy() for result in results]
 
 
-def _gradients(module: nn.Module) -> dict[str, Array]:
-    return {
-        key: np.zeros(tuple(tensor.shape)) if tensor.grad is None else tensor.grad.numpy()
-        for key, tensor in module.named_parameters()
-    }
-
-
-def _momenta(module: nn.Module, optimizer: Any) -> dict[str, Array]:
-    """The momentum of each parameter, zero for one that no output depends on."""
-    return {
-        key: optimizer.state[tensor]["momentum_buffer"].numpy() if tensor in optimizer.state else np.zeros(tensor.shape)
-        for key, tensor in module.named_parameters()
-    }
+def _lost_sizes(before: Graph, after: Graph) -> tuple[str, ...]:
+    """Sizes that a rewritten net does not take as the old one did."""
+    found = []
+    for sizes in other_sizes(before):
+        one, two = resized(before, sizes), resized(after, sizes)
+        if two is None or one is None or one.output_shapes != two.output_shapes:
+            found.append(f"at {Probe(sizes, 1, 0).text} the rewritten net does not make what the old one makes")
+    return tuple(found)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.graph import Graph
-from archdsl.ops import BatchNorm, Relu
-from archdsl.passes.arrays import Arrays
+from archdsl.ops import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from archdsl.passes.plan import Plan
+
+Norm = BatchNorm | LayerNorm | GroupNorm | InstanceNorm
 
 
 def random_weights(graph: Graph, seed: int, dtype: Any = np.float64) -> dict[str, NDArray[Any]]:
@@ -20,42 +21,17 @@ def random_weights(graph: Graph, seed: int, dtype: Any = np.float64) -> dict[str
     return {key: _draw(tensor.name, tensor.sizes, tensor.dtype, generator, dtype) for key, _, tensor in graph.state()}
 
 
-def passing(graph: Graph, arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """The weights, the shift of each norm that relus alone read raised by its scale, so that they pass most of it.
-
-    Of centred values a relu makes every layer without a skip multiply rounding errors by 1.2 (Yang et al. 2019,
-    arXiv:1902.08129, has the growth): 110 of them are past all comparison.
-    """
-    found = dict(arrays)
-    for index, node in enumerate(graph.nodes):
-        readers = graph.readers(index)
-        passed = bool(readers) and all(isinstance(graph.nodes[reader].op, Relu) for reader in readers)
-        if passed and isinstance(node.op, BatchNorm) and node.op.affine:
-            scale, shift = (arrays[f"{node.path}.{name}"] for name in ("weight", "bias"))
-            found[f"{node.path}.bias"] = shift + np.abs(scale)
-    return found
-
-
-def settled(graph: Graph, arrays: Arrays, updated: Arrays, seed: int) -> dict[str, NDArray[Any]]:
-    """Random weights whose norms have statistics near to those of what they see, as after training.
-
-    With statistics from nowhere values grow from layer to layer, and where gates saturate a deep net multiplies
-    rounding errors past all comparison. `updated` is the state after one batch in training: what each norm saw follows
-    from how far its statistics moved. They are put near it, each by a random factor.
-    """
-    generator = np.random.default_rng(seed)
-    found = dict(arrays)
-    for node in graph.nodes:
-        if not isinstance(node.op, BatchNorm) or not node.op.track or node.op.momentum == 0:
-            continue
-        part = 1 / int(updated[f"{node.path}.num_batches_tracked"]) if node.op.momentum is None else node.op.momentum
-        mean, var = (f"{node.path}.running_{name}" for name in ("mean", "var"))
-        seen = {key: arrays[key] + (updated[key] - arrays[key]) / part for key in (mean, var)}
-        spread = np.maximum(seen[var], 1e-2) * np.exp(generator.uniform(np.log(0.8), np.log(1.25), seen[var].shape))
-        found[var] = spread.astype(arrays[var].dtype)
-        found[mean] = (seen[mean] + 0.05 * np.sqrt(spread) * generator.normal(size=spread.shape)).astype(
-            arrays[mean].dtype
-        )
+def loud_weights(graph: Graph, seed: int, loudness: float) -> dict[str, NDArray[Any]]:
+    """The same, the scale of each norm such that its results spread by about `loudness`, and its shift such that most
+    of each channel is above zero and some is below, so that a relu behind it passes some of each."""
+    found = random_weights(graph, seed)
+    generator = np.random.default_rng(seed + 1)
+    for key, node, tensor in graph.state():
+        if isinstance(node.op, Norm) and tensor.name == "weight":
+            size = loudness * generator.uniform(0.5, 1.5, tensor.sizes)
+            found[key] = np.copysign(size, found[key])
+            if f"{node.path}.bias" in found:
+                found[f"{node.path}.bias"] = size * generator.uniform(0.3, 1.0, tensor.sizes)
     return found
 
 

@@ -55,8 +55,8 @@ class Direct:
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         return ((key, self.tensors[key]) for key in self.trainable)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        return {key: tensor.detach() for key, tensor in self.tensors.items()}
+    def state_dict(self, keep_vars: bool = False) -> dict[str, Tensor]:
+        return {key: tensor if keep_vars else tensor.detach() for key, tensor in self.tensors.items()}
 
     def train(self) -> Direct:
         self.training = True
@@ -67,13 +67,13 @@ class Direct:
         return self
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        graph, given, values = self.graph, iter(inputs), dict[tuple[int, int], Tensor]()
+        graph, fed, values = self.graph, iter(inputs), dict[tuple[int, int], Tensor]()
         batch = inputs[0].shape[0]
         for index, node in enumerate(graph.nodes):
             if node.training and not self.training:
                 continue
             if isinstance(node.op, Input):
-                values[index, 0] = next(given)
+                values[index, 0] = next(fed)
                 continue
             own = self.own.get(node.path, {})
             if isinstance(node.op, Learned):
@@ -85,7 +85,9 @@ class Direct:
             read = [values[value] for value in node.inputs]
             result = self._drawn(node.path, node.op, read[0], own) if self.training else None
             if result is None:
-                result = torch_oracle.compute(node.op, read, graph.program.shapes_in(node), own)
+                shapes = zip(graph.program.shapes_in(node), read, strict=True)
+                given = tuple(shape.resized(*value.shape[1:]) for shape, value in shapes)  # other sizes than declared
+                result = torch_oracle.compute(node.op, read, given, own)
             results = result if isinstance(result, (tuple, list)) else (result,)
             values.update({(index, output): item for output, item in enumerate(results)})
         return tuple(values[out.value] for out in graph.outputs if self.training or not out.training)
