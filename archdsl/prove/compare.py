@@ -20,6 +20,7 @@ REWRITE = 1e-10  # a graph before and after a pass, float64
 
 FEW = 8  # values of a channel from which on their spread says how large a difference is
 RESOLUTION = float(np.finfo(np.float64).eps)
+NOISE = 64 * RESOLUTION  # what varies less by its size is constant, and rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ def look(pairs: Iterable[tuple[Array, Array]], axis: int = 1) -> Look:
         spread = np.max(np.abs(expected - np.mean(expected, axis=1, keepdims=True)), axis=1)
     if not (np.isfinite(apart).all() and np.isfinite(spread).all()):
         return _fault("some values are too large to be compared")
-    constant = np.all(expected == expected[:, :1], axis=1)  # whatever the mean is rounded to
-    return Look(apart, np.where(constant, 0.0, spread), np.max(np.abs(expected), axis=1))
+    size = np.max(np.abs(expected), axis=1)
+    return Look(apart, np.where(spread > NOISE * size, spread, 0.0), size)
 
 
 def deviation(a: Array, b: Array, axis: int = 1) -> float:

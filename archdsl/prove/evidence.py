@@ -11,9 +11,11 @@ import numpy as np
 from archdsl.graph import Graph
 from archdsl.graph.sizes import declared_sizes, other_sizes
 from archdsl.prove.compare import REWRITE, Array, look
+from archdsl.prove.deaf import without_deaf
 from archdsl.prove.knees import Sides
 from archdsl.prove.probes import LOUD, USUAL, Probe, Setting
 from archdsl.prove.run import Make, arrays_of, calibrated, state_of
+from archdsl.prove.weights import random_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -144,17 +146,18 @@ class Evidence:
                 yield f"`{name}`: channel {still[0]}{more} did not vary in any run, which proves nothing"
 
     def _constant(self) -> list[Array]:
-        """For each output the channels that depend on no input and no weight: those which stay if all are NaN."""
+        """For each output the channels that depend on no input: those which stay finite where all inputs are NaN."""
         import torch
 
-        probe = Probe(self.others[0] if self.others else self.declared, 2, 0)
-        state = {key: np.zeros(tensor.sizes, tensor.dtype) for key, _, tensor in self.before.state()}
-        module = self.make(
-            self.before, {k: np.full(v.shape, np.nan) if v.dtype.kind == "f" else v for k, v in state.items()}
-        )
-        results = arrays_of(module, [torch.full_like(values, math.nan) for values in probe.inputs()])
+        cut, places = without_deaf(self.before)
+        probe = Probe(self.declared, 2, 0)
+        module = self.make(cut, random_weights(self.before, 0))
+        fresh = Probe(tuple(cut.nodes[place].outputs[0].sizes for place in places), 2, 1).inputs()
+        given = dict(zip(places, fresh, strict=True))
+        flowing = iter([torch.full_like(values, math.nan) for values in probe.inputs()])
+        inputs = [given[place] if place in given else next(flowing) for place in cut.inputs]
         found = []
-        for values, axis in zip(results, self._axes, strict=True):
+        for values, axis in zip(arrays_of(module, inputs), self._axes, strict=True):
             rest = tuple(place for place in range(values.ndim) if place != axis)
             found.append(~np.isnan(values).any(axis=rest).reshape(-1))
         return found

@@ -93,7 +93,7 @@ def prove(
     weights: Mapping[str, Array] | None = None,
     steps: int = 0,
     batch: int | None = None,
-    make: Make = generated,
+    make: Make | None = None,
 ) -> Proof:
     """What a rewrite promises, held against random inputs and weights, and against given weights too.
 
@@ -107,7 +107,7 @@ def prove(
         return Proof(promise, (), doubts=_lost_sizes(before, after))
     if promise == "exact" and not plan.exact:
         return Proof(promise, (("weights (they are not merely rearranged)", math.inf),))
-    found = Evidence(before, after, lambda old: plan.apply(old, random_fresh(plan, seed + 1)), make)
+    found = Evidence(before, after, lambda old: plan.apply(old, random_fresh(plan, seed + 1)), make or generated)
     gather(found, seed, weights)
     deviations = [("outputs", found.deviation)]
     if promise == "exact" and found.deviation <= REWRITE:
