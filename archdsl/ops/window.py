@@ -119,6 +119,13 @@ def _same_tf(size: int, extent: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+def fixed_sides(window: Window, padding: Amount | PaddingWord) -> tuple[tuple[int, int], ...] | None:
+    """What a window pads at every size of its input; `None` where `same_tf` says it by the size that it gets, with a
+    stride. The window is the one that the padding has at some size."""
+    by_size = any(stride > 1 and extent > 1 for stride, extent in zip(window.stride, window.extents, strict=True))
+    return None if padding == "same_tf" and by_size else window.sides
+
+
 def slide(op: Op, spatial: tuple[int, ...], window: Window) -> tuple[int, ...]:
     """The number of places of a window along each axis. Raises `ShapeError` if it fits nowhere."""
     for size, extent, (before, after) in zip(spatial, window.extents, window.sides, strict=True):

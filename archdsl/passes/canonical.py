@@ -30,7 +30,8 @@ from archdsl.ops import (
     Upsample,
 )
 from archdsl.ops.common import axis_index, per_axis
-from archdsl.shapes import Shape
+from archdsl.ops.window import fixed_sides
+from archdsl.shapes import SPATIAL, Shape
 
 INITIAL = ("init", "bias_init")
 
@@ -104,19 +105,15 @@ def _resolved(op: Op, shapes: tuple[Shape, ...]) -> dict[str, Any]:
     fields: dict[str, Any] = dict(op)
     if isinstance(op, Conv | ConvTranspose | MaxPool | AvgPool):
         window = op.window(shapes[0])
-        follows = op.padding == "same_tf" and not window.same_tf_is_symmetric  # another padding at another size
-        fields |= {
-            "kernel": None,
-            "padding": "same_tf" if follows else None,
-            "stride": None,
-            "dilation": None,
-            "window": window,
-        }
-        if all(side == (0, 0) for side in window.sides):
+        sides = fixed_sides(window, op.padding)
+        padding = op.padding if sides is None else None  # by the size that it gets, of which this one is an example
+        fields |= {"kernel": None, "padding": padding, "stride": None, "dilation": None, "window": window}
+        if sides is not None and all(side == (0, 0) for side in sides):
             fields |= {name: None for name in ("padding_mode", "count_padding") if name in fields}
     fields |= _sizes(op, shapes)
     if isinstance(op, Split):
-        fields["pieces"] = op.sizes(shapes[0])
+        along = shapes[0].axes[axis_index(op, shapes[0], op.axis, 0)]
+        fields["pieces"] = op.pieces if along in SPATIAL else op.sizes(shapes[0])  # places may be more or fewer
     if isinstance(op, Concat):
         fields["axis"] = op.place(*shapes)
     elif "axis" in fields and not isinstance(op, Stack):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
 from archdsl.analysis.places import sides_of_residual
 from archdsl.graph import Graph
 from archdsl.ir.program import Value
-from archdsl.ops import Add, Concat, Conv, ConvTranspose, Split
+from archdsl.ops import Add, AvgPool, Concat, Conv, ConvTranspose, MaxPool, Split
+from archdsl.ops.window import fixed_sides
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import Match
 from archdsl.shapes import Shape
+
+BY_SIZE = "`same_tf` pads by the size that it gets, and with another stride by another amount"
 
 
 def only_reader(graph: Graph, index: int) -> int | None:
@@ -37,11 +40,31 @@ def input_shape(graph: Graph, match: Match[object]) -> Shape:
     return graph.shape(match.node.inputs[0])
 
 
+def sides(graph: Graph, match: Match[Conv | ConvTranspose | MaxPool | AvgPool]) -> tuple[tuple[int, int], ...] | None:
+    """What a layer pads at every size of its input, or `None` if that depends on the size that it gets."""
+    op = match.op
+    return fixed_sides(op.window(input_shape(graph, match)), op.padding)
+
+
+def may_pad(graph: Graph, match: Match[Conv | ConvTranspose | MaxPool | AvgPool]) -> bool:
+    """True if a layer pads, at some size of its input at least."""
+    found = sides(graph, match)
+    return found is None or any(side != (0, 0) for side in found)
+
+
+def sizes_like(shape: Shape, count: int) -> Iterator[Shape]:
+    """A map and those that are up to so many places larger along each axis: what holds for all of them holds for every
+    remainder of a stride."""
+    for more in range(count):
+        yield shape.resized(shape.sizes[0], *(size + more for size in shape.spatial))
+
+
 def geometry(graph: Graph, match: Match[Conv]) -> tuple[object, ...]:
     """What must agree for two convolutions to be one: the window, and how the edges are filled."""
     op = match.op
     window = op.window(input_shape(graph, match))
-    return (window.kernel, window.stride, window.dilation, window.sides, op.padding_mode, op.bias, op.reparam)
+    padding = sides(graph, match) or op.padding
+    return (window.kernel, window.stride, window.dilation, padding, op.padding_mode, op.bias, op.reparam)
 
 
 def differences(graph: Graph, convs: Iterable[Match[Conv]]) -> list[str]:
@@ -54,7 +77,7 @@ def differences(graph: Graph, convs: Iterable[Match[Conv]]) -> list[str]:
 def is_pointwise(graph: Graph, match: Match[Conv] | Match[ConvTranspose]) -> bool:
     """True for a 1x1 convolution without padding."""
     window = match.op.window(input_shape(graph, match))
-    return all(size == 1 for size in window.kernel) and all(side == (0, 0) for side in window.sides)
+    return all(size == 1 for size in window.kernel) and not may_pad(graph, match)
 
 
 def lies_in(graph: Graph, match: Match[object], name: str) -> bool:
@@ -98,9 +121,7 @@ def joint_path(edit: Edit, indices: list[int], scope: int) -> str:
 
 def pads_with_zeros(graph: Graph, match: Match[Conv]) -> bool:
     """True if a convolution sees zeros beyond the edge; the other modes repeat what it reads."""
-    return match.op.padding_mode == "zeros" and any(
-        side != (0, 0) for side in match.op.window(input_shape(graph, match)).sides
-    )
+    return match.op.padding_mode == "zeros" and may_pad(graph, match)
 
 
 def residual_sides(graph: Graph, match: Match[object]) -> tuple[Value, Value] | None:

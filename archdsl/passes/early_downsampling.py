@@ -11,7 +11,7 @@ from archdsl.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.ops import AvgPool, BatchNorm, Conv, MaxPool
 from archdsl.ops.window import Window
-from archdsl.passes.common import input_shape, is_shared, only_reader
+from archdsl.passes.common import BY_SIZE, input_shape, is_shared, may_pad, only_reader, sides
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -63,7 +63,9 @@ def _reason(graph: Graph, conv: Match[Conv], between: tuple[int, ...], late: Lat
     norms = [graph.nodes[place].op for place in between]
     if any(isinstance(op, BatchNorm) and not op.track for op in norms):
         return "the norm uses the statistics of the batch in inference too, of all places"
-    counts = isinstance(late.op, AvgPool) and late.op.count_padding and any(map(any, _window(graph, late).sides))
+    if _throws_away(graph, late) and sides(graph, conv) is None:
+        return BY_SIZE
+    counts = isinstance(late.op, AvgPool) and late.op.count_padding and may_pad(graph, late)
     if counts and conv.op.bias:
         return "the average counts its padding, which has no bias"
     return None

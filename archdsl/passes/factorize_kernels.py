@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from archdsl.ops import BatchNorm, Conv, Relu
-from archdsl.passes.common import input_shape, is_shared
+from archdsl.passes.common import BY_SIZE, input_shape, is_shared, sides
 from archdsl.passes.edit import Edit, Source
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -30,6 +30,8 @@ class FactorizeKernels(Pass):
         smallest = 5 if self.form == "stack" else 3
         if len(window.kernel) != 2 or set(window.kernel) != {size} or size < smallest or size % 2 == 0:
             return NOT_A_SITE
+        if sides(graph, conv) is None:
+            return Keep(BY_SIZE)
         if any(step != 1 for step in window.dilation) or window.symmetric is None:
             return Keep("it is dilated, or pads its sides differently")
         if op.groups != 1 or op.reparam is not None or is_shared(graph, conv):
@@ -45,8 +47,8 @@ class FactorizeKernels(Pass):
             stride = window.stride if self.form == "stack" and number == strided else (1, 1)
             if self.form == "asymmetric":
                 stride = (1, window.stride[1]) if number == 0 else (window.stride[0], 1)
-            sides = tuple(side // 2 for side in kernel) if padded else 0
-            step = op.model_copy(update={"kernel": kernel, "stride": stride, "padding": sides})
+            padding = tuple(side // 2 for side in kernel) if padded else 0
+            step = op.model_copy(update={"kernel": kernel, "stride": stride, "padding": padding})
             path = conv.node.path
             current = edit.add(step, (current,), at=conv.index, path=f"{path}.{3 * number}")[0]
             if number < len(kernels) - 1:

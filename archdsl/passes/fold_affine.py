@@ -70,8 +70,10 @@ def _reason(graph: Graph, before: Match[Affine | Scale], first: Match[object], l
     if isinstance(linear.op, Conv):
         pads = pads_with_zeros(graph, Match(linear.index, linear.node, linear.op))
         return "the convolution pads with zeros, which are not shifted" if pads else None
-    match, reads = Match(linear.index, linear.node, linear.op), input_shape(graph, linear)
-    once = is_pointwise(graph, match) and match.node.outputs[0].spatial == reads.spatial
+    match = Match(linear.index, linear.node, linear.op)
+    window, more = match.op.window(input_shape(graph, match)), match.op.output_padding
+    still = all(step == 1 for step in window.stride) and more in (0, (0,) * len(window.stride))
+    once = is_pointwise(graph, match) and still
     return None if once else "a transposed convolution adds the shift to some places more often than to others"
 
 

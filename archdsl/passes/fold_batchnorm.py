@@ -9,12 +9,12 @@ from typing import ClassVar
 from archdsl.graph import Graph
 from archdsl.ops import BatchNorm, Conv, ConvTranspose, Flatten, Linear
 from archdsl.ops.base import Op
-from archdsl.passes.arrays import Along, Const, Expr, InverseRoot, Plus, Reshape, Times, Total
+from archdsl.passes.arrays import Along, Expr, Plus, Reshape, Times, Total
 from archdsl.passes.common import input_shape, is_output, is_shared, only_reader, pads_with_zeros
 from archdsl.passes.edit import Edit
+from archdsl.passes.normed import less_mean, moved, scale_of
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
-MINUS = Const((-1.0,), (1,))
 Map = Match[Conv | ConvTranspose | Linear]
 
 
@@ -84,23 +84,12 @@ def _padding(graph: Graph, reader: Match[Op]) -> str | None:
     return None
 
 
-def _scale(edit: Edit, norm: Match[BatchNorm]) -> Expr:
-    root = InverseRoot(edit.take(norm.index, "running_var"), norm.op.eps)
-    return Times((edit.take(norm.index, "weight"), root)) if norm.op.affine else root
-
-
-def _moved(edit: Edit, norm: Match[BatchNorm], centre: Expr) -> Expr:
-    """The norm's scale times a vector, plus its bias."""
-    shifted: Expr = Times((_scale(edit, norm), centre))
-    return Plus((shifted, edit.take(norm.index, "bias"))) if norm.op.affine else shifted
-
-
 def _fold_back(edit: Edit, linear: Map, norm: Match[BatchNorm]) -> None:
     """The norm into the map that it reads."""
     edit.change(linear.index, linear.op.model_copy(update={"bias": True}))
     edit.redirect(norm.value, linear.value)
     edit.remove(norm.index)
-    weight, scale = edit.take(linear.index, "weight"), _scale(edit, norm)
+    weight, scale = edit.take(linear.index, "weight"), scale_of(edit, norm)
     if isinstance(linear.op, ConvTranspose):
         # The output channels of a transposed convolution are axis 1 of its weight, within each group.
         inputs, per_group, *kernel = weight.sizes
@@ -110,10 +99,8 @@ def _fold_back(edit: Edit, linear: Map, norm: Match[BatchNorm]) -> None:
         scaled: Expr = Reshape(Times((grouped, factors)), weight.sizes)
     else:
         scaled = Times((weight, Along(scale, 0, len(weight.sizes))))
-    centre: Expr = Times((MINUS, edit.take(norm.index, "running_mean")))
-    if linear.op.bias:
-        centre = Plus((edit.take(linear.index, "bias"), centre))
-    edit.weight(linear.node.path, weight=scaled, bias=_moved(edit, norm, centre))
+    centre = less_mean(edit, norm, edit.take(linear.index, "bias") if linear.op.bias else None)
+    edit.weight(linear.node.path, weight=scaled, bias=moved(edit, norm, centre))
 
 
 def _fold_ahead(edit: Edit, norm: Match[BatchNorm], linear: Match[Conv | Linear]) -> None:
@@ -129,8 +116,8 @@ def _fold_ahead(edit: Edit, norm: Match[BatchNorm], linear: Match[Conv | Linear]
     places = inputs // channels * prod(weight.sizes[2:])
     form = (groups, out // groups, channels, places)
     apart = Reshape(weight, form) if weight.sizes != form else weight
-    scale = Reshape(_scale(edit, norm), (groups, 1, channels, 1))
-    shift = Reshape(_moved(edit, norm, Times((MINUS, edit.take(norm.index, "running_mean")))), (groups, 1, channels, 1))
+    scale = Reshape(scale_of(edit, norm), (groups, 1, channels, 1))
+    shift = Reshape(moved(edit, norm, less_mean(edit, norm)), (groups, 1, channels, 1))
     carried: Expr = Reshape(Total(Times((apart, shift)), (2, 3)), (out,))
     bias = Plus((carried, edit.take(linear.index, "bias"))) if linear.op.bias else carried
     edit.weight(linear.node.path, weight=Reshape(Times((apart, scale)), weight.sizes), bias=bias)

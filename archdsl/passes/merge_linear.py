@@ -11,7 +11,16 @@ from archdsl.graph import Graph
 from archdsl.ops import Conv, Flatten, Linear
 from archdsl.ops.window import Window
 from archdsl.passes.arrays import Expr, MatMul, Permute, Plus, Reshape, Total
-from archdsl.passes.common import input_shape, is_pointwise, is_shared, only_reader, pads_with_zeros
+from archdsl.passes.common import (
+    BY_SIZE,
+    input_shape,
+    is_pointwise,
+    is_shared,
+    may_pad,
+    only_reader,
+    pads_with_zeros,
+    sides,
+)
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 from archdsl.passes.unrolled import unrolled
@@ -74,18 +83,19 @@ def _reason(graph: Graph, before: Map, between: Match[object], second: Map) -> s
     if one is None:
         return None
     if two is None:
-        repeats = _pads(graph, one) and not pads_with_zeros(graph, one)
+        repeats = may_pad(graph, one) and not pads_with_zeros(graph, one)
         return "the padding of the convolution is no zeros, but read again from its input" if repeats else None
     return _around(graph, one, two)
 
 
 def _around(graph: Graph, first: Match[Conv], second: Match[Conv]) -> str | None:
     """Why the windows of two convolutions are not that of one, or `None`."""
+    steps = any(step != 1 for step in _window(graph, second).stride)
     if is_pointwise(graph, second):
-        return None
+        return BY_SIZE if steps and sides(graph, first) is None else None
     if not is_pointwise(graph, first):
         return "neither convolution is a 1x1 without padding"
-    if _pads(graph, second) and any(step != 1 for step in _window(graph, first).stride):
+    if may_pad(graph, second) and any(step != 1 for step in _window(graph, first).stride):
         return "the first convolution has a stride, and the second pads"
     if first.op.bias and pads_with_zeros(graph, second):
         return "the second convolution pads, and the bias of the first is not in its padding"
@@ -96,10 +106,6 @@ def _window(graph: Graph, conv: Match[Conv]) -> Window:
     return conv.op.window(input_shape(graph, conv))
 
 
-def _pads(graph: Graph, conv: Match[Conv]) -> bool:
-    return any(side != (0, 0) for side in _window(graph, conv).sides)
-
-
 def _joint(graph: Graph, first: Map, second: Map) -> Conv | Linear:
     """The operation of the two: the window of the one that is no 1x1, and both strides."""
     update: dict[str, Any] = {"bias": first.op.bias or second.op.bias}
@@ -107,10 +113,11 @@ def _joint(graph: Graph, first: Map, second: Map) -> Conv | Linear:
     if one is None or two is None:
         return second.op.model_copy(update=update)
     inner, outer = _window(graph, one), _window(graph, two)
-    update["stride"] = _size(a * b for a, b in zip(inner.stride, outer.stride, strict=True))
+    stride = tuple(a * b for a, b in zip(inner.stride, outer.stride, strict=True))
+    update["stride"] = _size(stride)
     if not is_pointwise(graph, one):
         update |= {name: getattr(one.op, name) for name in ("kernel", "dilation", "padding", "padding_mode")}
-        if one.op.padding == "same_tf":  # which depends on the stride
+        if one.op.padding == "same_tf" and inner.stride != stride:  # by which it would pad otherwise
             update["padding"] = inner.sides
     elif any(step != 1 for step in inner.stride) and any(size != 1 for size in outer.kernel):
         update["dilation"] = _size(a * b for a, b in zip(inner.stride, outer.dilation, strict=True))

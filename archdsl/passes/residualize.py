@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.ops import Add, BatchNorm, Conv, MaxPool, PadChannels, Relu
-from archdsl.passes.common import input_shape, is_shared, only_reader
+from archdsl.passes.common import input_shape, is_shared, only_reader, sizes_like
 from archdsl.passes.edit import Edit, Source
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -50,6 +50,9 @@ class Residualize(Pass):
         ):
             return Keep("the block changes its resolution by no whole stride")
         (stride,) = strides
+        for x in sizes_like(before, 2 * stride):
+            if conv2.op.output(conv1.op.output(x)).spatial != tuple(-(-size // stride) for size in x.spatial):
+                return Keep("the block changes its resolution by no whole stride at other sizes")
         source: Source = entered
         level = conv1.node.path.rpartition(".")[0]
         if stride != 1 or more:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from archdsl.ops import BatchNorm, Conv
 from archdsl.ops.base import Op
-from archdsl.passes.common import input_shape, is_shared, only_reader
+from archdsl.passes.common import input_shape, is_shared, only_reader, sizes_like
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -41,7 +41,8 @@ class ResnetB(Pass):
         whole, strided = (
             conv.op.model_copy(update={"stride": stride}) for conv, stride in ((narrow, 1), (wide, narrow.op.stride))
         )
-        if strided.output(whole.output(input_shape(graph, narrow))) != wide.node.outputs[0]:
+        reads = sizes_like(input_shape(graph, narrow), max(first.stride))
+        if any(strided.output(whole.output(x)) != wide.op.output(narrow.op.output(x)) for x in reads):
             return Keep("the larger convolution does not pad half its size, and would make a map of another size")
         edit.change(narrow.index, whole)
         edit.change(wide.index, strided)

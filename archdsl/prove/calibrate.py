@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,9 +23,9 @@ JITTER = (0.8, 1.25)  # no spread is quite the wished one
 LIFT = (0.3, 1.0)  # how far a channel's mean lies above zero, by its spread: a relu passes most of it
 
 
-def calibrate(module: nn.Module, inputs: Sequence[Tensor], loudness: float, seed: int) -> None:
+def calibrate(module: nn.Module, inputs: Sequence[Tensor], loudness: Mapping[str, float], seed: int) -> None:
     """Changes the weights of a module so that on these inputs, in inference, each linear map and batch norm makes
-    results that spread by about `loudness`.
+    results that spread by about the loudness of its path.
 
     The weights of a map are scaled, its bias puts most of each channel above zero: of centred values a relu makes every
     layer without a skip multiply rounding errors by 1.2 (Yang et al. 2019, arXiv:1902.08129, has the growth), and a
@@ -35,18 +35,22 @@ def calibrate(module: nn.Module, inputs: Sequence[Tensor], loudness: float, seed
     several places is put right for the first one.
     """
     module.eval()
-    held = [tensor for tensor in module.state_dict(keep_vars=True).values() if tensor.is_floating_point()]
-    with torch.no_grad(), _Calibration(held, loudness, seed):
+    state = module.state_dict(keep_vars=True)
+    held = {
+        id(tensor): loudness[path]
+        for key, tensor in state.items()
+        if tensor.is_floating_point() and (path := key.rpartition(".")[0]) in loudness
+    }
+    with torch.no_grad(), _Calibration(held, seed):
         module(*inputs)
 
 
 class _Calibration(TorchFunctionMode):
     """Changes weights as the functions that take them are called first."""
 
-    def __init__(self, held: Iterable[Tensor], loudness: float, seed: int) -> None:
+    def __init__(self, held: Mapping[int, float], seed: int) -> None:
         super().__init__()
-        self.waiting = {id(tensor) for tensor in held}
-        self.loudness = loudness
+        self.waiting = dict(held)
         self.generator = torch.Generator().manual_seed(seed)
 
     def __torch_function__(
@@ -61,29 +65,29 @@ class _Calibration(TorchFunctionMode):
 
     def _map(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         weight, bias = _argument(args, kwargs, 1, "weight"), _argument(args, kwargs, 2, "bias")
-        self.waiting.remove(id(weight))
+        loudness = self.waiting.pop(id(weight))
         result: Tensor = func(*args, **kwargs)
         spread, mean = _statistics(result, MAPS[func])
         typical = float(spread.square().mean().sqrt())
         if not 0 < typical < float("inf"):
             return result
-        factor = self.loudness / typical * float(self._drawn((1,), JITTER, weight))
+        factor = loudness / typical * float(self._drawn((1,), JITTER, weight))
         weight.mul_(factor)
         if bias is not None and id(bias) in self.waiting:
-            self.waiting.remove(id(bias))
-            lift = self._drawn(bias.shape, LIFT, bias) * torch.clamp(spread * factor, min=0.1 * self.loudness)
+            del self.waiting[id(bias)]
+            lift = self._drawn(bias.shape, LIFT, bias) * torch.clamp(spread * factor, min=0.1 * loudness)
             bias.copy_(lift - (mean - bias) * factor)
         return func(*args, **kwargs)  # type: ignore[no-any-return]
 
     def _norm(self, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, **rest: Any) -> None:
         if rest.get("training") or running_mean is None or running_var is None or id(running_var) not in self.waiting:
             return
-        self.waiting.remove(id(running_var))
+        loudness = self.waiting.pop(id(running_var))
         spread, mean = _statistics(input, SECOND)
         variance = torch.where(spread > 1e-6 * mean.abs(), spread.square(), torch.clamp(mean.square(), min=1e-2))
         variance = variance * self._drawn(variance.shape, JITTER, variance)
         if rest.get("weight") is None:  # nothing else makes its results loud
-            variance = variance / self.loudness**2
+            variance = variance / loudness**2
         noise = torch.randn(mean.shape, generator=self.generator, dtype=mean.dtype)
         running_var.copy_(variance)
         running_mean.copy_(mean + 0.05 * variance.sqrt() * noise)

@@ -10,7 +10,7 @@ import numpy as np
 
 from archdsl.graph import Graph
 from archdsl.graph.sizes import declared_sizes, other_sizes
-from archdsl.prove.compare import REWRITE, Array, look
+from archdsl.prove.compare import RESOLUTION, REWRITE, Array, look
 from archdsl.prove.deaf import without_deaf
 from archdsl.prove.knees import Sides
 from archdsl.prove.probes import LOUD, USUAL, Probe, Setting
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Carry: TypeAlias = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 Pair: TypeAlias = "tuple[nn.Module, nn.Module]"
 REFUSED = (RuntimeError, ValueError, IndexError)  # what a module raises for sizes that it does not take
+CHAOS = 1e3  # rounding at every layer is so much more than that of the inputs alone
 GIVEN_SCALES = (1.0, 32.0)  # of the inputs, where the weights are not ours to choose
 
 
@@ -47,7 +48,7 @@ class Evidence:
     def modules(self, setting: Setting, *, watch: bool = False) -> Pair:
         """Both nets with the weights of a setting; `watch` adds what operations with knees read as outputs."""
         one, two = (side.watching() for side in self._sides) if watch else (self.before, self.after)
-        first = calibrated(one, self.make, setting.seed, setting.probes[0])
+        first = calibrated(one, self.make, setting)
         return first, self.make(two, self.carry(state_of(first)))
 
     def run(self, setting: Setting) -> None:
@@ -90,7 +91,30 @@ class Evidence:
             for found, (got, expected) in zip(runs, both, strict=True):
                 found.append((got, expected))
             self.sizes.append(probe.text)
-        self._judge(runs, loudness)
+        apart = self._judge(runs, loudness)
+        if apart > REWRITE:
+            noise = max(self._noise(pair[0], probe) for probe in probes)
+            if apart <= CHAOS * noise < math.inf:  # a net whose outputs say nothing of such differences
+                if loudness is None or loudness == USUAL:
+                    self._doubts.append(f"rounding alone moves its outputs by {noise:.1e}, which proves nothing")
+                return
+        self.deviation = max(self.deviation, apart)
+
+    def _noise(self, module: nn.Module, probe: Probe) -> float:
+        """How far the outputs of a net move if its inputs are rounded otherwise."""
+        import torch
+
+        inputs = probe.inputs()
+        generator = torch.Generator().manual_seed(probe.seed)
+        noisy = [
+            values * (1 + RESOLUTION * torch.randn(values.shape, generator=generator, dtype=values.dtype))
+            for values in inputs
+        ]
+        try:
+            pairs = zip(arrays_of(module, noisy), arrays_of(module, inputs), self._axes, strict=False)
+            return max((look([(a, b)], axis).deviation for a, b, axis in pairs), default=0.0)
+        except REFUSED:
+            return 0.0
 
     def _outputs(self, pair: Pair, probe: Probe) -> list[tuple[Array, Array]] | None:
         """The outputs of both nets, the second's first; `None` if the first net does not take these sizes."""
@@ -112,25 +136,24 @@ class Evidence:
                 side.see(values[count:])
         return list(zip(got[:count], expected[:count], strict=True))
 
-    def _judge(self, runs: Sequence[Sequence[tuple[Array, Array]]], loudness: float | None) -> None:
+    def _judge(self, runs: Sequence[Sequence[tuple[Array, Array]]], loudness: float | None) -> float:
+        """How far the outputs are apart, all runs of one output together; notes what they do not show."""
         looks = [look(pairs, axis) for pairs, axis in zip(runs, self._axes, strict=True)]
         faulty = [number for number, seen in enumerate(looks) if seen.fault]
-        for number in faulty:
-            if any(_differ(got, expected) for got, expected in runs[number]):
-                self.deviation = math.inf
-        if faulty and (loudness is None or loudness <= LOUD):
-            first = faulty[0]
-            self._doubts.append(f"`{self._names[first]}`: {looks[first].fault}, which proves nothing")
-        if faulty and self.deviation <= REWRITE:
-            return
+        if any(_differ(got, expected) for number in faulty for got, expected in runs[number]):
+            return math.inf
+        if faulty:
+            if loudness is None or loudness <= LOUD:
+                first = faulty[0]
+                self._doubts.append(f"`{self._names[first]}`: {looks[first].fault}, which proves nothing")
+            return 0.0
         if loudness is not None:
             self.scales.append(loudness)
         for number, seen in enumerate(looks):
-            if seen.fault or not runs[number]:
-                continue
-            self.deviation = max(self.deviation, seen.deviation)
-            before, now = self._blind[number], seen.blind(REWRITE)
-            self._blind[number] = now if before is None else before & now
+            if runs[number]:
+                before, now = self._blind[number], seen.blind(REWRITE)
+                self._blind[number] = now if before is None else before & now if len(before) == len(now) else now
+        return max((seen.deviation for seen, pairs in zip(looks, runs, strict=True) if pairs), default=0.0)
 
     def _still(self) -> Iterator[str]:
         """A sentence for each output with channels that never varied and are not constant by their making."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ from archdsl.passes.structure import Alignment, Difference
 from archdsl.prove.compare import REWRITE, Array, Look, look
 from archdsl.prove.entries import shape_text
 from archdsl.prove.evidence import GIVEN_SCALES, REFUSED
-from archdsl.prove.probes import Probe, settings
+from archdsl.prove.probes import LOUD, Probe, settings
 from archdsl.prove.run import arrays_of, calibrated, generated, state_of
 
 if TYPE_CHECKING:
@@ -62,8 +61,10 @@ class Ground:
 def grounds(left: Graph, right: Graph, given: Mapping[str, Array] | None, seed: int) -> list[Ground]:
     """What two nets are run on to find where they part: usual and loud values at several sizes, and given weights."""
     found = []
-    for setting in islice(settings(left, right, other_sizes(left), seed), 2):
-        arrays = state_of(calibrated(left, generated, setting.seed, setting.probes[0]))
+    for setting in settings(left, right, other_sizes(left), seed):
+        if setting.loudness > LOUD:
+            break
+        arrays = state_of(calibrated(left, generated, setting))
         found.append(Ground(arrays, setting.probes))
     if given is not None and all(np.isfinite(array).all() for array in given.values()):
         found.append(Ground(given, tuple(Probe(declared_sizes(left), 2, seed, scale) for scale in GIVEN_SCALES)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.graph import Graph
 from archdsl.graph.sizes import Sizes, declared_sizes, resized
-from archdsl.ops import BatchNorm
+from archdsl.ops import BatchNorm, Hardsigmoid, Hardtanh, LogSoftmax, Relu6, Sigmoid, Softmax, Softsign, Tanh
 from archdsl.prove.compare import FEW
 from archdsl.prove.knees import knees
 
@@ -23,6 +23,8 @@ FAR, NEAR = (
     0.1,
 )  # knees so much farther than the loud values, or nearer than the usual ones, get values of their own
 EXTRA = 4
+Bounded = Relu6 | Hardtanh | Hardsigmoid | Sigmoid | Tanh | Softsign | Softmax | LogSoftmax
+AT_ONCE, TURNS = 12, 6  # bounded operations among which all layers may be loud at once, and how often they take turns
 WORK = 2_000_000_000  # multiplications of one run
 EXAMPLES = 6
 SAMPLES = 16  # of each channel, at least, under the statistics of a batch
@@ -44,13 +46,14 @@ class Probe:
     batch: int
     seed: int
     loudness: float = USUAL
+    kinds: tuple[tuple[float, float], ...] = KINDS
 
     def inputs(self) -> list[Tensor]:
         """The batches, float64: examples of several spreads, about zero, above and below."""
         import torch
 
         generator = torch.Generator().manual_seed(self.seed)
-        kinds = [KINDS[(self.seed + number) % len(KINDS)] for number in range(self.batch)]
+        kinds = [self.kinds[(self.seed + number) % len(self.kinds)] for number in range(self.batch)]
         found = []
         for sizes in self.sizes:
             values = torch.randn(self.batch, *sizes, generator=generator, dtype=torch.float64)
@@ -67,11 +70,19 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Weights of one loudness, by a seed, and the runs that they are for; they are put right by the first one."""
+    """Weights of one loudness, by a seed, and the runs that they are for; they are put right by the first one.
+
+    `turn` says which layers are loud, the others being usual: those whose number is the first, modulo the second.
+    """
 
     loudness: float
     seed: int
     probes: tuple[Probe, ...]
+    turn: tuple[int, int] = (0, 1)
+
+    def of_layer(self, number: int) -> float:
+        """How loud the results of a layer are, by its number."""
+        return self.loudness if number % self.turn[1] == self.turn[0] else USUAL
 
 
 def settings(before: Graph, after: Graph, others: Sequence[Sizes], seed: int) -> Iterator[Setting]:
@@ -82,8 +93,17 @@ def settings(before: Graph, after: Graph, others: Sequence[Sizes], seed: int) ->
     usual = [*smaller[:1], declared, *(larger or smaller[1:])]
     loud = [*reversed(smaller)] or [declared]
     yield _setting(before, usual, USUAL, seed)
-    for number, loudness in enumerate([LOUD, *_further(before, after)]):
-        yield _setting(before, loud if number == 0 else loud[:1], loudness, seed + 1 + number)
+    yield from by_turns(before, loud, LOUD, seed + 1)
+    for number, loudness in enumerate(_further(before, after)):
+        yield from by_turns(before, loud[:1], loudness, seed + 20 + number)
+
+
+def by_turns(before: Graph, sizes: Sequence[Sizes], loudness: float, seed: int) -> Iterator[Setting]:
+    """Settings of which each makes some layers loud, all together every layer: where everything saturates at once, a
+    deep net multiplies rounding errors past all comparison."""
+    turns = min(TURNS, 1 + sum(isinstance(node.op, Bounded) for node in before.nodes) // AT_ONCE)
+    for number in range(turns):
+        yield _setting(before, sizes if number == 0 else sizes[:1], loudness, seed + 100 * number, (number, turns))
 
 
 def again(before: Graph, others: Sequence[Sizes], loudness: float, seed: int) -> Setting:
@@ -104,14 +124,16 @@ def _further(before: Graph, after: Graph) -> list[float]:
     return found[:EXTRA]
 
 
-def _setting(graph: Graph, sizes: Sequence[Sizes], loudness: float, seed: int) -> Setting:
+def _setting(
+    graph: Graph, sizes: Sequence[Sizes], loudness: float, seed: int, turn: tuple[int, int] = (0, 1)
+) -> Setting:
     counts = [_batch(graph, each) for each in sizes]
     counts[0] += max(0, FEW - sum(counts))
     probes = [
         Probe(each, count, 10 * seed + number, loudness)
         for number, (each, count) in enumerate(zip(sizes, counts, strict=True))
     ]
-    return Setting(loudness, seed, tuple(probes))
+    return Setting(loudness, seed, tuple(probes), turn)
 
 
 def _batch(graph: Graph, sizes: Sizes) -> int:

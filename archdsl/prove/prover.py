@@ -13,7 +13,7 @@ from archdsl.passes.plan import Entry, Plan
 from archdsl.passes.rule import Promise
 from archdsl.prove.compare import REWRITE, Array
 from archdsl.prove.evidence import Evidence
-from archdsl.prove.probes import USUAL, Probe, again, batch_of, settings
+from archdsl.prove.probes import USUAL, Probe, again, batch_of, by_turns, settings
 from archdsl.prove.run import Make, generated, likely_weights
 from archdsl.prove.training import training
 from archdsl.prove.weights import random_fresh
@@ -141,7 +141,9 @@ def gather(found: Evidence, seed: int, given: Mapping[str, Array] | None) -> Non
         if found.deviation > REWRITE:
             return
     if any(found.unseen()) and found.scales:
-        found.run(again(found.before, found.others, LOUDER * max(found.scales), seed + 50))
+        sizes = [*found.others[:1]] or [found.declared]
+        for setting in by_turns(found.before, sizes, LOUDER * max(found.scales), seed + 50):
+            found.run(setting)
     for number in range(RETRIES):
         if found.deviation > REWRITE or not found.blind:
             return

@@ -10,8 +10,8 @@ import numpy as np
 from archdsl.graph import Graph
 from archdsl.graph.sizes import other_sizes
 from archdsl.prove.compare import Array
-from archdsl.prove.probes import USUAL, Probe, again
-from archdsl.prove.weights import loud_weights
+from archdsl.prove.probes import USUAL, Setting, again
+from archdsl.prove.weights import loud_weights, shaping
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,12 +33,13 @@ def generated(graph: Graph, arrays: Mapping[str, Array]) -> nn.Module:
     return module
 
 
-def calibrated(graph: Graph, make: Make, seed: int, probe: Probe) -> nn.Module:
-    """A net with random weights under which the values in it spread by about a probe's loudness."""
+def calibrated(graph: Graph, make: Make, setting: Setting) -> nn.Module:
+    """A net with random weights under which the results of its layers spread as a setting says."""
     from archdsl.prove.calibrate import calibrate
 
-    module = make(graph, loud_weights(graph, seed, probe.loudness))
-    calibrate(module, probe.inputs(), probe.loudness, seed)
+    loudness = {path: setting.of_layer(number) for number, path in enumerate(shaping(graph))}
+    module = make(graph, loud_weights(graph, setting.seed, loudness))
+    calibrate(module, setting.probes[0].inputs(), loudness, setting.seed)
     return module
 
 
@@ -49,7 +50,7 @@ def state_of(module: nn.Module) -> dict[str, Array]:
 
 def likely_weights(graph: Graph, make: Make = generated, seed: int = 0, loudness: float = USUAL) -> dict[str, Array]:
     """Random weights under which the values in a net spread by about so much, whatever its depth."""
-    return state_of(calibrated(graph, make, seed, again(graph, other_sizes(graph), loudness, seed).probes[0]))
+    return state_of(calibrated(graph, make, again(graph, other_sizes(graph), loudness, seed)))
 
 
 def results(module: nn.Module, inputs: Sequence[Tensor], seed: int) -> list[Tensor]:

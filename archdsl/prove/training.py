@@ -16,6 +16,7 @@ from archdsl.prove.run import results
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PLAIN = ((1.0, 0.0),)  # examples that drive no step of SGD far away
 Found = list[tuple[str, float]]
 
 
@@ -26,7 +27,7 @@ def training(found: Evidence, plan: Plan, seed: int, batch: int | None, steps: i
     for number, loudness in enumerate((1.0, LOUD)):
         setting = again(found.before, found.others, loudness, seed + 70 + number)
         sizes = found.declared if number == 0 else setting.probes[0].sizes
-        probe = Probe(sizes, batch or batch_of(found.before, sizes), 10 * seed + number, loudness)
+        probe = Probe(sizes, batch or batch_of(found.before, sizes), 10 * seed + number, loudness, PLAIN)
         pair = found.modules(setting)
         for name, far in _both(found, pair, plan, probe, steps if number == 0 else 0):
             worst[name] = max(far, worst.get(name, 0.0))
@@ -49,7 +50,7 @@ def _both(found: Evidence, pair: tuple[nn.Module, nn.Module], plan: Plan, probe:
     if steps and plan.old:
         optimizers = [torch.optim.SGD(module.parameters(), 1e-3, momentum=0.9) for module in (one, two)]
         for step in range(steps):
-            again_ = Probe(probe.sizes, probe.batch, probe.seed + step, probe.loudness).inputs()
+            again_ = Probe(probe.sizes, probe.batch, probe.seed + step, probe.loudness, PLAIN).inputs()
             for module, optimizer in zip((one, two), optimizers, strict=True):
                 optimizer.zero_grad()
                 _step(module, again_, probe.seed + step)

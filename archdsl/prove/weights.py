@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod, sqrt
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.graph import Graph
-from archdsl.ops import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from archdsl.ops import BatchNorm, Conv, ConvTranspose, GroupNorm, InstanceNorm, LayerNorm, Linear
 from archdsl.passes.plan import Plan
 
 Norm = BatchNorm | LayerNorm | GroupNorm | InstanceNorm
@@ -21,18 +22,24 @@ def random_weights(graph: Graph, seed: int, dtype: Any = np.float64) -> dict[str
     return {key: _draw(tensor.name, tensor.sizes, tensor.dtype, generator, dtype) for key, _, tensor in graph.state()}
 
 
-def loud_weights(graph: Graph, seed: int, loudness: float) -> dict[str, NDArray[Any]]:
-    """The same, the scale of each norm such that its results spread by about `loudness`, and its shift such that most
-    of each channel is above zero and some is below, so that a relu behind it passes some of each."""
+def loud_weights(graph: Graph, seed: int, loudness: Mapping[str, float]) -> dict[str, NDArray[Any]]:
+    """The same, the scale of each norm such that its results spread by about the loudness of its path, and its shift
+    such that most of each channel is above zero and some is below, so that a relu behind it passes some of each."""
     found = random_weights(graph, seed)
     generator = np.random.default_rng(seed + 1)
     for key, node, tensor in graph.state():
         if isinstance(node.op, Norm) and tensor.name == "weight":
-            size = loudness * generator.uniform(0.5, 1.5, tensor.sizes)
+            size = loudness[node.path] * generator.uniform(0.5, 1.5, tensor.sizes)
             found[key] = np.copysign(size, found[key])
             if f"{node.path}.bias" in found:
                 found[f"{node.path}.bias"] = size * generator.uniform(0.3, 1.0, tensor.sizes)
     return found
+
+
+def shaping(graph: Graph) -> list[str]:
+    """The paths of the layers that decide how far values spread, in the order in which they are first applied."""
+    kinds = (Norm, Conv, ConvTranspose, Linear)
+    return list(dict.fromkeys(node.path for node in graph.nodes if isinstance(node.op, kinds)))
 
 
 def random_fresh(plan: Plan, seed: int) -> dict[str, NDArray[Any]]:
