@@ -71,16 +71,17 @@ def rewrite(
     arrays = None
     if save_weights is not None:
         arrays = carried(result, partial(weights_of, graph, weights, seed, console.note), seed)
-    text = f"# archdsl rewrite {quote(graph.name)}{''.join(f' --pass {quote(name)}' for name in passes or ())}\n\n"
-    text += arch_source(result.graph)
+    made = f"# archdsl rewrite {quote(graph.name)}{''.join(f' --pass {quote(name)}' for name in passes or ())}\n\n"
+    text = arch_source(result.graph)
     holds = all(proof.holds for _, proof in proofs)
     if holds and (not as_json or out is not None):
-        write(str(out) if out is not None else STANDARD, text.encode())
+        filed = out is not None and str(out) != STANDARD  # a file says how it was made, which marks it as ours
+        write(str(out) if out is not None else STANDARD, (made + text if filed else text).encode())
     if holds and save_weights is not None and arrays is not None:
         save(save_weights, arrays, provenance(result.graph))
         console.note(f"wrote {save_weights}")
     if as_json:
-        console.say_json(**_facts(result, proofs, text))
+        console.say_json(**_facts(result, proofs, made + text))
     else:
         _tell(result, proofs, explain)
     if not holds:

@@ -13,6 +13,7 @@ from archdsl.ops.window import Window
 from archdsl.passes.arrays import Expr, MatMul, Permute, Plus, Reshape, Total
 from archdsl.passes.common import (
     BY_SIZE,
+    has_fixed_size,
     input_shape,
     is_pointwise,
     is_shared,
@@ -83,6 +84,8 @@ def _reason(graph: Graph, before: Map, between: Match[object], second: Map) -> s
     if one is None:
         return None
     if two is None:
+        if any(step != 1 for step in _window(graph, one).stride) and not has_fixed_size(graph, one.node.inputs[0]):
+            return "maps of several sizes pass the stride, and one matrix is for one size"
         repeats = may_pad(graph, one) and not pads_with_zeros(graph, one)
         return "the padding of the convolution is no zeros, but read again from its input" if repeats else None
     return _around(graph, one, two)

@@ -11,6 +11,7 @@ from archdsl.compiler import compile
 from archdsl.graph import Graph
 from archdsl.ir.builder import Builder
 from archdsl.passes import driver
+from archdsl.passes.common import BY_SIZE
 from archdsl.passes.registry import parse
 from archdsl.source import Source
 from tests.support.keep_reasons import reasons
@@ -18,6 +19,9 @@ from tests.support.keep_reasons import reasons
 BLOCKS = """
 block Twice(width) { conv(width, 3x3) -> batchnorm -> relu -> conv(width, 3x3) -> batchnorm -> relu }
 block Valid(width) { conv(width, 3x3, padding=0) -> batchnorm -> relu -> conv(width, 3x3) -> batchnorm -> relu }
+block Odd(width) {
+    conv(width, 2x2, stride=2, padding=0) -> batchnorm -> relu -> conv(width, 3x3) -> batchnorm -> relu
+}
 block Tapped(width) {
     conv(width, 3x3) -> batchnorm -> relu as early
     conv(width, 3x3) -> batchnorm -> relu
@@ -208,6 +212,24 @@ CASES: tuple[tuple[str, str, str, str], ...] = (
      "4x6x6", "conv(4, 3x3, padding_mode=reflect) -> flatten -> linear(2)"),
     ("merge-linear", "the second convolution pads, and the bias of the first is not in its padding",
      "4x6x6", "conv(4, 1x1) -> conv(4, 3x3)"),
+    ("merge-linear", "maps of several sizes pass the stride, and one matrix is for one size",
+     "4x6x6", "conv(4, 3x3, stride=2) -> flatten -> linear(2)"),
+    ("merge-linear", BY_SIZE, "4x6x6", "conv(4, 3x3, stride=2, padding=same_tf) -> conv(4, 1x1, stride=2)"),
+    ("early-downsampling", BY_SIZE, "4x7x7", "conv(4, 3x3, stride=2, padding=same_tf) -> maxpool(1x1, stride=2)"),
+    ("factorize-kernels", BY_SIZE, "4x9x9", "conv(4, 5x5, stride=2, padding=same_tf) -> batchnorm"),
+    ("merge-parallel-convolutions", "these convolutions of one input differ in their windows",
+     "3x17x17", "branches concat { conv(4, 3x3, stride=2, padding=same_tf); conv(4, 3x3, stride=2, padding=1) }"),
+    ("fold-batchnorm", "the convolution pads with zeros, which the norm before it does not shift",
+     "4x6x6", "batchnorm -> conv(4, 2x2, stride=2, padding=same_tf)"),
+    ("fold-affine", "a transposed convolution adds the shift to some places more often than to others",
+     "2x1x1", "affine([2, 3], [0, 1]) -> conv_transpose(4, 1x1, stride=2)"),
+    ("early-downsampling", "the average counts its padding, which has no bias",
+     "4x6x6", "conv(4, 1x1) -> avgpool(2x2, stride=2, padding=same_tf, count_padding=true)"),
+    ("resnet-b", "the larger convolution does not pad half its size, and would make a map of another size",
+     "4x8x8", "conv(4, 1x1, stride=2) -> batchnorm -> relu -> conv(4, 2x2, padding=1)"),
+    ("residualize", "the block changes its resolution by no whole stride at other sizes", "4x8x8", "relu -> Odd(4)"),
+    ("reparameterize", "the convolutions do not look at the same places at every size, by which `same_tf` pads",
+     "4x7x7", "branches add { conv(4, 3x3, stride=2, padding=same_tf); conv(4, 3x3, stride=2) }"),
     ("reparameterize", "the weights are shared",
      "4x6x6", "shared one: conv(4, 3x3)\none\nbranches add { one; conv(4, 1x1) }"),
     ("reparameterize", "the convolutions differ in groups, in how they pad, or are weight-normalised",
