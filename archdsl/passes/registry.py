@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import cache
+from hashlib import sha256
 from math import isfinite, nan
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 from archdsl.diagnostics import UsageError, did_you_mean
-from archdsl.passes.rule import Pass, Pipeline, Promise, pattern
+from archdsl.passes.rule import Pass, Pipeline, Promise, hints_of, pattern
 
 
 @cache
@@ -30,13 +32,16 @@ def bundled() -> Mapping[str, type[Pass]]:
 
 def from_file(path: Path) -> Mapping[str, type[Pass]]:
     """The passes that a user's Python file defines. Its code runs: name files that you trust. Raises `UsageError`."""
-    spec = importlib.util.spec_from_file_location(f"archdsl_user_pass_{path.stem}", path)
+    digest = sha256(str(path.resolve()).encode()).hexdigest()[:12]  # files of one name are modules of their own
+    spec = importlib.util.spec_from_file_location(f"archdsl_user_pass_{digest}_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise UsageError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and annotations that are text look their names up
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[spec.name]
         raise UsageError(f"{path} failed while it was loaded: {type(error).__name__}: {error}") from error
     found = {kind.word(): kind for kind in _in_module(module)}
     if not found:
@@ -62,6 +67,12 @@ def _complete(path: Path, kind: type[Pass]) -> None:
         return
     try:
         many = [element.many for element in pattern(kind)]  # type: ignore[arg-type]
+        options(kind)
+    except NameError as error:
+        raise UsageError(
+            f"{path}: `{error.name}` in {kind.__name__} is not known when the pass runs: its patterns and options are "
+            "read from the annotations, so import it outside of `if TYPE_CHECKING`"
+        ) from error
     except Exception as error:
         raise UsageError(f"{path}: the arguments of {kind.__name__}.rewrite are no pattern: {error}") from error
     if not many or (any(many) and many not in ([True], [True, False], [False, True])):
@@ -83,7 +94,7 @@ def _in_module(module: Any) -> Iterator[type[Pass]]:
 
 def options(kind: type[Pass]) -> dict[str, tuple[Any, Any]]:
     """The options of a pass: the type and the default of each."""
-    hints = get_type_hints(kind)
+    hints = hints_of(kind, [field.name for field in fields(kind)])
     return {field.name: (hints[field.name], field.default) for field in fields(kind)}
 
 

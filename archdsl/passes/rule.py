@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
@@ -99,9 +100,27 @@ class Element:
 @cache
 def pattern(kind: type[Pass]) -> tuple[Element, ...]:
     """The pattern that a pass's `rewrite` has as its signature."""
-    hints = get_type_hints(kind.rewrite)
     names = list(inspect.signature(kind.rewrite).parameters)[2:]
+    hints = hints_of(kind.rewrite, names)
     return tuple(_element(hints[name]) for name in names)
+
+
+def hints_of(described: Any, names: Iterable[str]) -> dict[str, Any]:
+    """The types that annotations name, texts among them resolved, and no others looked at: what a pass file imports
+    for type checkers alone may be unknown when it runs. Raises `NameError` for a name that is needed and not known."""
+    found: dict[str, Any] = {}
+    for name in names:
+        owner = next(each for each in getattr(described, "__mro__", (described,)) if name in _annotations(each))
+        known = getattr(owner, "__globals__", None) or vars(sys.modules[owner.__module__])
+        only = type("Only", (), {"__annotations__": {name: _annotations(owner)[name]}})
+        found[name] = get_type_hints(only, globalns=known)[name]
+    return found
+
+
+def _annotations(described: Any) -> dict[str, Any]:
+    return (
+        dict(vars(described).get("__annotations__", {})) if isinstance(described, type) else described.__annotations__
+    )
 
 
 def _element(hint: Any) -> Element:

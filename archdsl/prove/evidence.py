@@ -77,6 +77,15 @@ class Evidence:
         """A sentence for each operation that has shown one side of its knees alone."""
         yield from dict.fromkeys(text for side in self._sides for text in side.unseen())
 
+    def missing(self) -> list[float]:
+        """The factors by which values would have to differ so that operations show all sides, a few that are far apart,
+        the largest first."""
+        found: list[float] = []
+        for factor in sorted((factor for side in self._sides for factor in side.missing()), reverse=True):
+            if not found or factor < found[-1] / LOUD:
+                found.append(factor)
+        return found
+
     def doubts(self) -> tuple[str, ...]:
         """Why the runs prove nothing, if they do not."""
         return (*dict.fromkeys(self._doubts), *self._still())

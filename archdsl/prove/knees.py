@@ -34,6 +34,7 @@ from archdsl.ops import (
 from archdsl.ops.base import Input, Op
 from archdsl.prove.compare import Array
 
+AROUND = 100.0  # values that reach so many times beyond the knees show little about them
 SMOOTH = 4.0  # beyond this and its negative a smooth step is flat or straight
 
 
@@ -94,6 +95,17 @@ class Sides:
                 yield f"{node.path} ({node.op.word}) read nothing below {min(own):g}"
             elif not high > max(own):
                 yield f"{node.path} ({node.op.word}) read nothing above {max(own):g}"
+
+    def missing(self) -> Iterator[float]:
+        """How many times larger or smaller values would have to be so that an operation saw all about its knees."""
+        for index in self.places:
+            low, high = self.bounds.get(index, (np.inf, -np.inf))
+            own, seen = knees(self.graph.nodes[index].op), max(abs(low), abs(high))
+            wanted = 2 * max(abs(knee) for knee in own)
+            if not (wanted > 0 and 0 < seen < np.inf):
+                continue
+            if seen > AROUND * wanted or (0 < high <= max(own)) or (min(own) <= low < 0):
+                yield wanted / seen
 
     def watching(self) -> Graph:
         """The net with what its operations with knees read as further outputs: of a map, the largest of each channel

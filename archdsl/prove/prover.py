@@ -13,14 +13,13 @@ from archdsl.passes.plan import Entry, Plan
 from archdsl.passes.rule import Promise
 from archdsl.prove.compare import REWRITE, Array
 from archdsl.prove.evidence import Evidence
-from archdsl.prove.probes import USUAL, Probe, again, batch_of, by_turns, settings
+from archdsl.prove.probes import LOUD, USUAL, Probe, again, batch_of, by_turns, settings
 from archdsl.prove.run import Make, generated, likely_weights
 from archdsl.prove.training import training
 from archdsl.prove.weights import random_fresh
 
 __all__ = ["Make", "Proof", "batch_of", "generated", "likely_weights", "prove", "same_function"]
 RETRIES = 3
-LOUDER = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +139,12 @@ def gather(found: Evidence, seed: int, given: Mapping[str, Array] | None) -> Non
         found.run(setting)
         if found.deviation > REWRITE:
             return
-    if any(found.unseen()) and found.scales:
-        sizes = [*found.others[:1]] or [found.declared]
-        for setting in by_turns(found.before, sizes, LOUDER * max(found.scales), seed + 50):
+    sizes = [*found.others[:1]] or [found.declared]
+    for number, factor in enumerate(found.missing()[:RETRIES]):
+        for setting in by_turns(found.before, sizes, float(f"{LOUD * factor:.1g}"), seed + 50 + number):
             found.run(setting)
+            if found.deviation > REWRITE:
+                return
     for number in range(RETRIES):
         if found.deviation > REWRITE or not found.blind:
             return
