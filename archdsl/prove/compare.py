@@ -20,29 +20,35 @@ REWRITE = 1e-10  # a graph before and after a pass, float64
 
 FEW = 8  # values of a channel from which on their spread says how large a difference is
 RESOLUTION = float(np.finfo(np.float64).eps)
+QUIET = 0.1
 NOISE = 64 * RESOLUTION  # what varies less by its size is constant, and rounded
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What pairs of results show, by channel: how far they are apart, how far the expected values spread around their
-    mean, and how large they are. `fault` says why nothing can be seen: other shapes, or values that are not finite."""
+    """What pairs of results show, by channel: how far they are apart, how far the expected values spread, from the
+    smallest to the largest, and how large they are. `fault` says why nothing can be seen: other shapes, or values that
+    are not finite; `narrow` that some are float32."""
 
     apart: Array
     spread: Array
     size: Array
     fault: str = ""
+    narrow: bool = False
 
     @property
     def deviation(self) -> float:
         """The largest distance of a channel by the spread of its values.
 
         It is infinite where there is a fault, and for any difference from a channel of zeros. Values that do not vary
-        have no spread: their own size stands for it.
+        have no spread: their own size stands for it. In float32 a quiet channel (what a relu leaves of a lot, say) is
+        rounded as the others are: `QUIET` of their median is the least spread.
         """
         if self.fault:
             return math.inf
         unit = np.where(self.spread > 0, self.spread, self.size)
+        if self.narrow:
+            unit = np.maximum(unit, QUIET * np.median(self.spread))
         differs = self.apart > 0
         if not differs.any():
             return 0.0
@@ -74,15 +80,16 @@ def look(pairs: Iterable[tuple[Array, Array]], axis: int = 1) -> Look:
     found, expected = (np.concatenate(side, axis=1) for side in zip(*rows, strict=True))
     with np.errstate(over="ignore"):
         apart = np.max(np.abs(found - expected), axis=1)
-        spread = np.max(np.abs(expected - np.mean(expected, axis=1, keepdims=True)), axis=1)
+        spread = np.max(expected, axis=1) - np.min(expected, axis=1)
     if not (np.isfinite(apart).all() and np.isfinite(spread).all()):
         return _fault("some values are too large to be compared")
     size = np.max(np.abs(expected), axis=1)
-    return Look(apart, np.where(spread > NOISE * size, spread, 0.0), size)
+    narrow = any(array.dtype.itemsize < 8 for pair in both for array in pair)
+    return Look(apart, np.where(spread > NOISE * size, spread, 0.0), size, narrow=narrow)
 
 
 def deviation(a: Array, b: Array, axis: int = 1) -> float:
-    """How far `a` is from the expected `b`: `max|a-b| / max|b - mean(b)|`, the largest of all channels along an axis.
+    """How far `a` is from the expected `b`: `max|a-b| / (max(b) - min(b))`, the largest of all channels along an axis.
 
     Elementwise relative error is useless near zeros, and a loud channel or an offset would hide all else. Only finite
     values prove anything: infinite for others on either side, where the shapes differ, and for any difference from a

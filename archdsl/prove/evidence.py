@@ -88,7 +88,8 @@ class Evidence:
 
     def doubts(self) -> tuple[str, ...]:
         """Why the runs prove nothing, if they do not."""
-        return (*dict.fromkeys(self._doubts), *self._still())
+        overflown = (text for side in self._sides for text in side.overflown())
+        return (*dict.fromkeys(self._doubts), *overflown, *self._still())
 
     def _compare(self, pair: Pair, probes: Sequence[Probe], loudness: float | None) -> None:
         """Holds the outputs of both nets against one another, all runs of one output together."""
@@ -175,7 +176,7 @@ class Evidence:
             still = np.flatnonzero(blind & ~constant[number] if len(constant[number]) == len(blind) else blind)
             if len(still):
                 more = f" and {len(still) - 1} more" if len(still) > 1 else ""
-                yield f"`{name}`: channel {still[0]}{more} did not vary in any run, which proves nothing"
+                yield f"`{name}`: channel {still[0]}{more} did not vary beyond rounding, which proves nothing"
 
     def _constant(self) -> list[Array]:
         """For each output the channels that depend on no input: those which stay finite where all inputs are NaN."""

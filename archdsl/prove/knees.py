@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -63,7 +63,8 @@ class Sides:
 
     graph: Graph
     places: tuple[int, ...]
-    bounds: dict[int, tuple[float, float]]
+    bounds: dict[int, tuple[float, float]] = field(default_factory=dict)
+    endless: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, graph: Graph) -> Sides:
@@ -74,7 +75,7 @@ class Sides:
             for index, node in enumerate(graph.nodes)
             if knees(node.op) and not node.training and node.inputs[0].node in flows
         ]
-        return cls(graph, tuple(places), {})
+        return cls(graph, tuple(places))
 
     def see(self, values: Sequence[Array]) -> None:
         """Takes in what a run of `watching(graph)` has returned behind the net's own outputs."""
@@ -82,9 +83,18 @@ class Sides:
         for index in self.places:
             low, high = self.bounds.get(index, (np.inf, -np.inf))
             seen = [next(given) for _ in range(2 if self._is_map(index) else 1)]
+            if not all(np.isfinite(array).all() for array in seen):
+                self.endless.append(index)
+                continue
             high = max(high, float(seen[0].max()))
             low = min(low, float(-seen[1].max() if len(seen) > 1 else seen[0].min()))
             self.bounds[index] = (low, high)
+
+    def overflown(self) -> Iterator[str]:
+        """A sentence for each operation that has read values which are not finite."""
+        for index in dict.fromkeys(self.endless):
+            node = self.graph.nodes[index]
+            yield f"{node.path} ({node.op.word}) read values that are not finite, which proves nothing"
 
     def unseen(self) -> Iterator[str]:
         """A sentence for each operation that has not seen values on both sides of all its knees."""

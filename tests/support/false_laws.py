@@ -1,5 +1,7 @@
 """Wrong laws: a net, and what a pass whose law is false would make of it, with the weights as they are."""
 
+# ruff: noqa: E501 - a law a line
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
