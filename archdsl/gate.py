@@ -1,8 +1,20 @@
-"""What a text of a file may be before it goes anywhere: the alphabets of the language, and text made safe to print."""
+"""The gate that every text of a file passes before it goes anywhere: the alphabets of the language, text made safe to
+print, and text of another language (Python, DOT) as a type of its own, which no mere string is.
+
+`python("self.{} = ", name)` puts gated parts into a template of our own. mypy refuses a part or a result that is no
+`Python`; a test refuses a template that is no literal, and a call of `Python` or `Dot` outside this module.
+"""
 
 from __future__ import annotations
 
+import keyword
 import re
+from collections.abc import Iterable
+from typing import NewType, TypeVar, cast
+
+Python = NewType("Python", str)
+Dot = NewType("Dot", str)
+Gated = TypeVar("Gated", Python, Dot)
 
 MODE = "training"  # no level of a path: every module of torch keeps its mode under this name
 LONGEST = 64  # characters of a name, or of one level of a path
@@ -50,3 +62,43 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def joined(between: str, parts: Iterable[Gated]) -> Gated:
+    """Gated parts in a row, with a text of ours between them."""
+    return cast("Gated", between.join(parts))
+
+
+def python(template: str, *parts: Python | int) -> Python:
+    """A template of ours with gated parts in its braces."""
+    return Python(template.format(*parts))
+
+
+def identifier(text: str) -> Python:
+    """A name in Python. Raises `ValueError` for what is none, and for keywords."""
+    if not is_name(text, len(text)) or keyword.iskeyword(text):
+        raise ValueError(f"{text!r} is no name in Python")
+    return Python(text)
+
+
+def dotted(text: str) -> Python:
+    """Names with dots between them, as `nn.Conv2d`, or one of the operators `+` and `*`. Raises `ValueError`."""
+    return Python(text) if text in ("+", "*") else Python(".".join(map(identifier, text.split("."))))
+
+
+def dot(template: str, *parts: Dot | int) -> Dot:
+    """A template of ours in DOT with gated parts in its braces."""
+    return Dot(template.format(*parts))
+
+
+def named(text: str) -> Dot:
+    """A name in DOT that needs no quotes. Raises `ValueError` for what is none."""
+    if not is_name(text):
+        raise ValueError(f"{text!r} is no name in DOT")
+    return Dot(text)
+
+
+def quoted(text: str) -> Dot:
+    """A DOT string: backslash, quote and entity escaped, line ends as `\\n`, other control characters visible."""
+    escaped = shown(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;").replace("\n", "\\n")
+    return Dot(f'"{escaped}"')

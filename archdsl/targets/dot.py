@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from archdsl.diagnostics import UsageError
-from archdsl.gate import shown
+from archdsl.gate import Dot, dot, joined, named, quoted
 from archdsl.graph.graph import Graph
 from archdsl.targets.picture_chains import condense
 from archdsl.targets.picture_plan import DEPTHS, TIMES, Box, Cluster, Depth, Edge, Plan, labels, plan
@@ -70,39 +70,43 @@ def _planned(graph: Graph, depth: Depth) -> Plan:
     return condense(drawn) if depth == "block" else drawn
 
 
-def _document(graph: Graph, drawn: Plan, depth: Depth) -> Iterator[str]:
-    yield f"digraph {quoted(graph.name)} {{"
+def _document(graph: Graph, drawn: Plan, depth: Depth) -> Iterator[Dot]:
+    yield dot("digraph {} {{", quoted(graph.name))
     far = {"stage": 0.34, "block": 0.3, "layer": 0.24}[depth]
     # `ordering=out`: branches stand from left to right as they are written, titles and bodies left of shortcuts.
-    yield f"  graph {_attributes(bgcolor='white', nodesep=0.22, ranksep=far, pad=0.2, ordering='out')}"
-    yield f"  node {_attributes(**NODE)}"
-    yield f"  edge {_attributes(**EDGE)}"
-    yield from _inside(drawn.root, "  ")
+    look = _attributes(bgcolor="white", nodesep=0.22, ranksep=far, pad=0.2, ordering="out")
+    yield dot("  graph {}", look)
+    yield dot("  node {}", _attributes(**NODE))
+    yield dot("  edge {}", _attributes(**EDGE))
+    for line in _inside(drawn.root):
+        yield dot("  {}", line)
     for line in _title_edges(drawn):
-        yield f"  {line}"
+        yield dot("  {}", line)
     for left, right in (pair for row in drawn.rows for pair in pairwise(row)):
         # An edge of no length puts both on one level, the first to the left.
-        yield f"  {quoted(left.name)} -> {quoted(right.name)} {_attributes(style='invis', minlen=0, weight=50)}"
+        look = _attributes(style="invis", minlen=0, weight=50)
+        yield dot("  {} -> {} {}", quoted(left.name), quoted(right.name), look)
     told = labels(drawn.edges)
     for edge in drawn.edges:
-        yield f"  {_edge(edge, told.get(edge))}"
-    yield "}"
+        yield dot("  {}", _edge(edge, told.get(edge)))
+    yield dot("}}")
 
 
-def _inside(cluster: Cluster, indent: str) -> Iterator[str]:
+def _inside(cluster: Cluster) -> Iterator[Dot]:
     for item in cluster.inside:
         if isinstance(item, Box):
-            yield f"{indent}{_box(item)}"
+            yield _box(item)
             continue
-        yield f"{indent}subgraph {quoted('cluster_' + item.name)} {{"
-        yield f"{indent}  graph {_frame(item)}"
+        yield dot("subgraph {} {{", quoted("cluster_" + item.name))
+        yield dot("  graph {}", _frame(item))
         if _titled(item):
-            yield f"{indent}  {_title(item)}"
-        yield from _inside(item, indent + "  ")
-        yield f"{indent}}}"
+            yield dot("  {}", _title(item))
+        for line in _inside(item):
+            yield dot("  {}", line)
+        yield dot("}}")
 
 
-def _frame(cluster: Cluster) -> str:
+def _frame(cluster: Cluster) -> Dot:
     fill, border = FRAMES.get(cluster.kind, FRAME)
     style = "rounded,filled,dashed" if cluster.kind == "skip" else "rounded,filled"
     return _attributes(style=style, fillcolor=fill, color=border, margin=10)
@@ -112,14 +116,14 @@ def _titled(cluster: Cluster) -> bool:
     return bool(cluster.title) or cluster.times > 1
 
 
-def _title(cluster: Cluster) -> str:
+def _title(cluster: Cluster) -> Dot:
     """The title as a node beside the first box: edges go around nodes, and straight through the labels of clusters."""
     title = "  ".join([cluster.title] * bool(cluster.title) + [f"{TIMES}{cluster.times}"] * (cluster.times > 1))
     look = _attributes(label=title, shape="plaintext", style="", fontcolor=GREY, margin="0.02,0.02", height=0.2)
-    return f"{quoted('t' + cluster.name)} {look}"
+    return dot("{} {}", quoted("t" + cluster.name), look)
 
 
-def _title_edges(drawn: Plan) -> Iterator[str]:
+def _title_edges(drawn: Plan) -> Iterator[Dot]:
     """Invisible edges from what flows into a frame to its title, which so stands left of the frame's first box."""
     frames: dict[Box, tuple[Cluster, ...]] = {}
     _collect(drawn.root, (), frames)
@@ -128,7 +132,8 @@ def _title_edges(drawn: Plan) -> Iterator[str]:
         for frame in frames[edge.head]:
             if _titled(frame) and frame not in frames[edge.tail] and frame.name not in tied:
                 tied.add(frame.name)
-                yield f"{quoted(edge.tail.name)} -> {quoted('t' + frame.name)} {_attributes(style='invis')}"
+                tail, head = quoted(edge.tail.name), quoted("t" + frame.name)
+                yield dot("{} -> {} {}", tail, head, _attributes(style="invis"))
 
 
 def _collect(cluster: Cluster, around: tuple[Cluster, ...], frames: dict[Box, tuple[Cluster, ...]]) -> None:
@@ -139,31 +144,29 @@ def _collect(cluster: Cluster, around: tuple[Cluster, ...], frames: dict[Box, tu
             _collect(item, (*around, item), frames)
 
 
-def _box(box: Box) -> str:
-    label = "\n".join(box.rows)
+def _box(box: Box) -> Dot:
+    return dot("{} {}", quoted(box.name), _look(box, "\n".join(box.rows)))
+
+
+def _look(box: Box, label: str) -> Dot:
     if box.kind in {"input", "output", "gap"}:
-        return f"{quoted(box.name)} {_attributes(label=label, shape='plaintext', style='', fontcolor=GREY)}"
+        return _attributes(label=label, shape="plaintext", style="", fontcolor=GREY)
     fill, border = COLORS[box.kind]
     if box.kind == "sign":
-        return f"{quoted(box.name)} {_attributes(label=label, fillcolor=fill, color=border, **CIRCLE)}"
-    return f"{quoted(box.name)} {_attributes(label=label, fillcolor=fill, color=border)}"
+        return _attributes(label=label, fillcolor=fill, color=border, **CIRCLE)
+    return _attributes(label=label, fillcolor=fill, color=border)
 
 
-def _edge(edge: Edge, label: str | None) -> str:
+def _edge(edge: Edge, label: str | None) -> Dot:
     look: dict[str, str | float] = {"style": "dashed"} if edge.skip else {"weight": 40}
     if "gap" in {edge.tail.kind, edge.head.kind}:
         look["weight"] = 1
     if label:
         look["label"] = f" {label}"
-    ends = f"{quoted(edge.tail.name)} -> {quoted(edge.head.name)}"
-    return f"{ends} {_attributes(**look)}" if look else ends
+    ends = dot("{} -> {}", quoted(edge.tail.name), quoted(edge.head.name))
+    return dot("{} {}", ends, _attributes(**look)) if look else ends
 
 
-def _attributes(**values: str | float) -> str:
-    return "[" + ", ".join(f"{key}={quoted(str(value))}" for key, value in values.items()) + "]"
-
-
-def quoted(text: str) -> str:
-    """A DOT string: backslash, quote and entity escaped, line ends as `\\n`, other control characters visible."""
-    escaped = shown(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;").replace("\n", "\\n")
-    return f'"{escaped}"'
+def _attributes(**values: str | float) -> Dot:
+    given = (dot("{}={}", named(key), quoted(str(value))) for key, value in values.items())
+    return dot("[{}]", joined(", ", given))
