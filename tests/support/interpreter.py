@@ -40,16 +40,25 @@ def run(
     for index, node in enumerate(graph.nodes):
         if node.training and not training:
             continue
-        results = _results(graph, node, state, inputs, [values[value] for value in node.inputs], training, batch)
+        read = _spread(node, [values[value] for value in node.inputs])
+        results = _results(graph, node, state, inputs, read, training)
         if isinstance(node.op, disturbed):
             results = [result * (1 + FLOAT32 * _signs(result, signs)) for result in results]
         if shaken and node.inputs:
             largest = max(float(value.abs().max()) for value in (*(values[value] for value in node.inputs), *results))
             results = [result + shaken * largest * _signs(result, signs) for result in results]
         for number, result in enumerate(results):
-            assert result.shape == (batch, *node.outputs[number].sizes), (node.path, result.shape, node.outputs)
+            lead = 1 if index in graph.batchless else batch
+            assert result.shape == (lead, *node.outputs[number].sizes), (node.path, result.shape, node.outputs)
             values[index, number] = result
-    return [values[output.value] for output in graph.outputs if training or not output.training]
+    there = [output.value for output in graph.outputs if training or not output.training]
+    return [values[value][0] if value.node in graph.batchless else values[value] for value in there]
+
+
+def _spread(node: Node, values: list[Tensor]) -> list[Tensor]:
+    """What a merge reads: one example without a batch is there for each of the others."""
+    most = max((value.shape[0] for value in values), default=1)
+    return [value.expand(most, *value.shape[1:]) for value in values] if node.op.takes == "list" else values
 
 
 def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -63,13 +72,12 @@ def _results(
     inputs: Mapping[str, Tensor],
     values: list[Tensor],
     training: bool,
-    batch: int,
 ) -> list[Tensor]:
     op, prefix = node.op, f"{node.path}."
     if isinstance(op, Input):
         return [inputs[node.path]]
     if isinstance(op, Learned):
-        return [state[node.path].expand(batch, *op.sizes)]
+        return [state[node.path][None]]
     if isinstance(op, ops.TensorLiteral):
         return [torch_oracle.written(op, next(iter(inputs.values())))]
     own = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}

@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archdsl import ops
-from archdsl.graph import Graph
-from archdsl.ops.base import Input, Learned, Op
+from archdsl.ops.base import Op
 from archdsl.ops.common import per_axis
 from archdsl.shapes import Shape
 
@@ -42,42 +41,9 @@ PLAIN: dict[type[Op], Any] = {
 }
 
 
-def outputs(graph: Graph, weights: Mapping[str, Any], inputs: Mapping[str, Any], dtype: str) -> list[np.ndarray]:
-    """The outputs of the whole net in inference."""
-    kind = getattr(torch, dtype)
-    state = {key: torch.from_numpy(np.asarray(value)) for key, value in weights.items()}
-    state = {key: value.to(kind) if value.is_floating_point() else value for key, value in state.items()}
-    fed = {name: torch.from_numpy(value).to(kind) for name, value in inputs.items()}
-    batch = next(iter(fed.values())).shape[0]
-    values: dict[tuple[int, int], Tensor] = {}
-    owned: dict[str, dict[str, Tensor]] = {}
-    for key, value in state.items():
-        path, _, name = key.rpartition(".")
-        owned.setdefault(path, {})[name] = value
-    with torch.no_grad():
-        for index, node in enumerate(graph.nodes):
-            if node.training:
-                continue
-            got = [values[value] for value in node.inputs]
-            shapes = tuple(graph.shape(value) for value in node.inputs)
-            if isinstance(node.op, Input):
-                results: Any = fed[node.path]
-            elif isinstance(node.op, Learned):
-                results = state[node.path].expand(batch, *node.op.sizes)
-            elif isinstance(node.op, ops.TensorLiteral):
-                results = written(node.op, next(iter(fed.values())))
-            else:
-                results = compute(node.op, got, shapes, owned.get(node.path, {}))
-            for number, result in enumerate(results if isinstance(results, list | tuple) else [results]):
-                assert result.shape[1:] == node.outputs[number].sizes, (node.path, result.shape, node.outputs)
-                values[(index, number)] = result
-    return [values[output.value].numpy() for output in graph.outputs if not output.training]
-
-
 def written(op: ops.TensorLiteral, like: Tensor) -> Tensor:
-    """The numbers of a literal for each example of a value, in its type, rounded to float32 before."""
-    numbers = torch.tensor(op.values, dtype=torch.float32).to(like.dtype)
-    return numbers.expand(like.shape[0], *numbers.shape)
+    """The numbers of a literal as one example, in the type of a value, rounded to float32 before."""
+    return torch.tensor(op.values, dtype=torch.float32).to(like.dtype)[None]
 
 
 def compute(op: Op, values: list[Tensor], shapes: tuple[Shape, ...], weights: Mapping[str, Tensor]) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from math import prod
 from random import Random
@@ -18,10 +19,12 @@ from archdsl.ir.program import Node, Output, Value
 from archdsl.ops.base import Op, ShapeError
 from archdsl.shapes import Shape
 from tests.support.nets import Net, again
+from tests.support.wild_bare import bare, everywhere
 from tests.support.wild_ops import UNARY, numbers, positive
 
 Statement = Callable[[Random, int, int], None]
 ODD = ("forward", "class", "type", "block1-0", "x", "self", "items", "lambda", "_modules", "F", "deep.a-b")
+AUTOMATIC = ("add", "concat", "mul", "tensor", "mean", "gather", "affine", "image", "rearrange")  # words and helpers
 PLAIN = ("conv", "norm", "a", "b", "layer", "proj", "conv1", "bn1", "fc", "d.0x")
 MOST_DEPTH = 3
 MOST_ELEMENTS, MOST_NODES = 700, 40
@@ -42,15 +45,24 @@ class Wild:
 
     def label(self, random: Random, scope: int, always: bool = False) -> str | None:
         """A label that the level does not have yet, or none."""
-        pool = random.choice((None, None, PLAIN, ODD)) if not always else PLAIN
+        pool = random.choice((None, None, PLAIN, ODD, AUTOMATIC)) if not always else PLAIN
         if pool is None:
             return None
         taken = self.taken.setdefault(self.net.builder.scopes[scope].path, set())
-        free = [name for name in pool if name not in taken]
+        prefix = self.net.builder.scopes[scope].path
+        paths = {node.path for node in self.net.builder.nodes}
+        free = [name for name in pool if name not in taken and (f"{prefix}.{name}" if prefix else name) not in paths]
         if not free:
             return None
         taken.add(name := random.choice(free))
         return name
+
+    def automatic(self, scope: int, word: str) -> str:
+        """A path for a merge or literal, which steps aside where a label has it."""
+        paths, levels = {node.path for node in self.net.builder.nodes}, {each.path for each in self.net.builder.scopes}
+        while (path := self.net.builder.free_path(scope, word)) in paths | levels:
+            pass
+        return path
 
     def level(self, random: Random, scope: int, **facts: Any) -> int:
         """A scope that opens a path level, under a label or its position."""
@@ -76,7 +88,7 @@ class Wild:
         if any(shape.elements > most or len(outputs) > 8 for shape in outputs):
             raise ShapeError("too large")
         if not op.numbered:
-            path = self.net.builder.free_path(scope, op.word)
+            path = self.automatic(scope, op.word)
         else:
             name, prefix = self.net.take(scope, label), self.net.builder.scopes[scope].path
             path = f"{prefix}.{name}" if prefix else name
@@ -87,7 +99,7 @@ class Wild:
     def learned(self, random: Random, scope: int, *sizes: int) -> Value:
         """A learned tensor or a literal, perhaps with an activation behind it, which has no batch either."""
         if random.random() < 0.3:
-            path = self.net.builder.free_path(scope, "tensor")
+            path = self.automatic(scope, "tensor")
             (value,) = self.net.builder.add(ops.TensorLiteral(values=numbers(random, sizes)), (), path, scope)
             return self.activated(random, scope, value)
         taken = self.taken.setdefault(self.net.builder.scopes[scope].path, set())
@@ -133,6 +145,7 @@ class Wild:
         kinds: list[Statement] = [self.operation] * 9
         kinds += [self.residual, self.branches, self.gate, self.pieces, self.slices, self.stacked, self.weighed]
         kinds += [self.tokens, self.sub_level]
+        kinds += [partial(bare, self), partial(everywhere, self)] if depth < MOST_DEPTH else []
         if depth < MOST_DEPTH:
             kinds += [self.block_call] * 3 + [self.repeat, self.shared]
         random.choice(kinds)(random, scope, depth)
@@ -361,7 +374,7 @@ class Wild:
         while len(self.net.builder.nodes) < least and tries < 60:
             tries += 1
             self.statement(self.random, 0, 0)
-            if aux and len(self.net.builder.nodes) > 8:
+            if aux and 8 < len(self.net.builder.nodes) == self.net.here.node + 1:  # a text has it where its value is
                 aux = False
                 self.side_head()
         if self.random.random() < 0.5 and self.shape.rank > 1 and self.shape.axes[0] == "c":

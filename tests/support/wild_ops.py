@@ -225,7 +225,7 @@ def _mode(random: Random, x: Shape) -> tuple[str, bool]:
 
 def upsample(random: Random, x: Shape) -> Op:
     mode, corners = _mode(random, x)
-    return ops.Upsample(factor=random.choice((2, 1.5, 0.6, 1)), mode=mode, align_corners=corners)  # type: ignore[arg-type]
+    return ops.Upsample(factor=random.choice((2, 1.5, 0.6, 1, 1.25, 2.25, 3, 0.5)), mode=mode, align_corners=corners)  # type: ignore[arg-type]
 
 
 def resize(random: Random, x: Shape) -> Op:
