@@ -28,6 +28,7 @@ from archdsl.elaborate.values import (
     starts,
 )
 from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word, exact_key
+from archdsl.ops.common import names as axes_of
 from archdsl.shapes import Shape
 from archdsl.source import Span
 from archdsl.syntax import tree
@@ -205,9 +206,11 @@ class Layers:
         except ShapeError:
             return  # told where the node is added
         first = self._owners.setdefault(path, (op, taken))
-        same = first[0] == op and first[0].tensors(*first[1]) == op.tensors(*taken)
+        same = first[0] == op and first[0].owned(*first[1]) == op.owned(*taken)
         if not same:
-            raise Found(shapes.SharedShapes(span, path, ", ".join(map(str, first[1])), ", ".join(map(str, taken))))
+            told = (first[1], taken)
+            alike = len({", ".join(map(str, each)) for each in told}) == 1
+            raise Found(shapes.SharedShapes(span, path, *(_told(each, axes=alike) for each in told)))
 
     @staticmethod
     def _inputs(op: Op, flow: Flow, span: Span) -> tuple[Tensor, ...] | None:
@@ -388,6 +391,11 @@ class Layers:
         parent = builder.scopes[shared.scope].path
         level = shared.path[len(parent) + 1 :] if parent else shared.path
         return builder.scope(kind, shared.scope, level=level, span=span, **facts)
+
+
+def _told(taken: tuple[Shape, ...], *, axes: bool) -> str:
+    """Sizes in words, perhaps with the names of their axes."""
+    return ", ".join(f"{shape} (axes `{axes_of(shape) or 'none'}`)" if axes else str(shape) for shape in taken)
 
 
 def _as_word(target: type[Described], argument: str, value: Any) -> Any:

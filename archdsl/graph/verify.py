@@ -13,7 +13,7 @@ from archdsl.graph.words import LEVELS, node_fault, program_fault, scope_fault
 from archdsl.ir import sharing
 from archdsl.ir.program import Scope, Value
 from archdsl.limits import DEFAULT, Limits
-from archdsl.ops.base import Input, Learned, Op, ShapeError, Tensor
+from archdsl.ops.base import Input, Learned, Op, ShapeError
 from archdsl.shapes import Shape
 
 _ANY_LENGTH = Limits(identifier=sys.maxsize, text=sys.maxsize, source=sys.maxsize)
@@ -230,16 +230,17 @@ def _training_faults(graph: Graph) -> Iterator[Fault]:
 
 
 def _path_faults(graph: Graph, limits: Limits) -> Iterator[Fault]:
-    first: dict[str, tuple[Op, tuple[Tensor, ...]]] = {}
+    first: dict[str, tuple[Op, tuple[object, ...]]] = {}
     keys: dict[str, str] = {}
     total = 0
     for index, node in enumerate(graph.nodes):
-        tensors = node.op.tensors(*graph.program.shapes_in(node))
+        inputs = graph.program.shapes_in(node)
+        tensors, owned = node.op.tensors(*inputs), node.op.owned(*inputs)
         if node.path in first:
-            if first[node.path] != (node.op, tensors) or isinstance(node.op, Input):
+            if first[node.path] != (node.op, owned) or isinstance(node.op, Input):
                 yield Fault(f"`{quote(node.path)}` is the path of two operations that share no weights", index)
             continue
-        first[node.path] = (node.op, tensors)
+        first[node.path] = (node.op, owned)
         for tensor in tensors:
             key = f"{node.path}.{tensor.name}" if tensor.name else node.path
             if keys.setdefault(key, node.path) != node.path:

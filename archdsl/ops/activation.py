@@ -197,6 +197,9 @@ class Prelu(Elementwise):
         sizes = single(self, inputs).sizes[:1] if self.channelwise else (1,)
         return (Tensor("weight", sizes, Constant(value=self.slope)),)
 
+    def owned(self, *inputs: Shape) -> tuple[object, ...]:
+        return (*self.tensors(*inputs), single(self, inputs).rank if self.channelwise else None)
+
 
 class _Softmax(One):
     axis: str | None = None

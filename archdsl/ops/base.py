@@ -198,6 +198,10 @@ class Op(Described):
         """Parameters, then buffers, in state_dict order."""
         return ()
 
+    def owned(self, *inputs: Shape) -> tuple[object, ...]:
+        """What all applications of the same weights agree in: the tensors, and what else their module is made for."""
+        return self.tensors(*inputs)
+
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
         """Multiply-accumulates for one example, by the rule of reference.json: convolutions, linear maps, matmuls."""
         return 0

@@ -26,7 +26,14 @@ from archdsl.shapes import Shape
 Momentum = Annotated[float | None, number(lambda value: 0 <= value <= 1, "from 0 to 1", optional=True)]
 
 
-class BatchNorm(One):
+class _ByRank(One):
+    """A norm of channels, whose module is for values of one rank."""
+
+    def owned(self, *inputs: Shape) -> tuple[object, ...]:
+        return (*self.tensors(*inputs), single(self, inputs).rank)
+
+
+class BatchNorm(_ByRank):
     """Normalises each channel over the batch and space (Ioffe and Szegedy 2015); `momentum=none` averages all steps."""
 
     word = "batchnorm"
@@ -90,8 +97,13 @@ class LayerNorm(One):
         scale = _scale((x.sizes[axis_index(self, x, self.axis, -1)],), self.init) if self.affine else ()
         return scale if self.bias else scale[:1]
 
+    def owned(self, *inputs: Shape) -> tuple[object, ...]:
+        x = single(self, inputs)
+        at = axis_index(self, x, self.axis, -1)
+        return (*self.tensors(*inputs), None if at == x.rank - 1 else (at, x.rank))
 
-class GroupNorm(One):
+
+class GroupNorm(_ByRank):
     """Normalises each group of channels over the group and space (Wu and He 2018)."""
 
     word = "groupnorm"
@@ -116,7 +128,7 @@ class GroupNorm(One):
         return _scale(single(self, inputs).sizes[:1], self.init) if self.affine else ()
 
 
-class InstanceNorm(One):
+class InstanceNorm(_ByRank):
     """Normalises each channel of each example over space (Ulyanov et al. 2016)."""
 
     word = "instancenorm"

@@ -185,7 +185,7 @@ def _label(name: tuple[str, ...]) -> str:
 def _free(draft: _Draft, name: tuple[str, ...], word: str) -> str:
     """A name for a module without weights: its label, else its operation, that no other child has."""
     base = name[0] if len(name) == 1 and name[0].isidentifier() else word
-    if base == name[0] and base not in draft.attributes:
+    if (base,) == name and base not in draft.attributes:
         return base
     free, count = base, 1
     while free in draft.labels or free in draft.attributes:

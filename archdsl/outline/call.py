@@ -48,3 +48,8 @@ class Call:
 
     function: str
     arguments: tuple[Argument, ...] = ()
+
+
+def without_inplace(call: Call) -> Call:
+    """The call whether it writes over its operand or not."""
+    return Call(call.function, tuple(argument for argument in call.arguments if argument.name != "inplace"))

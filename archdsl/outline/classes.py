@@ -8,6 +8,7 @@ from typing import Any
 
 from archdsl.graph.graph import Graph
 from archdsl.outline.bodies import body, chain, chain_body, has_setup, is_chain, leaf, shape, without
+from archdsl.outline.call import Call, without_inplace
 from archdsl.outline.holes import Hole, body_holes, build_shape
 from archdsl.outline.levels import Level, levels
 from archdsl.outline.model import Body, Build, Chain, Class, Describe, Expression, New, Outline, Parameter
@@ -51,12 +52,17 @@ class _Outliner:
         self.classes: list[Class] = []
 
     def run(self) -> Outline:
-        root = levels(self.graph)
+        root = levels(self.graph, self._written)
         for rank in _ranked(root):
             self._rank([level for level in rank if level is not root])
         made = self._body(root)
         self._class([_Group(made, False, [(root, made)])])
         return Outline(tuple(self.classes), len(self.classes) - 1)
+
+    def _written(self, index: int) -> tuple[Call | None, ...]:
+        """The module and the function of a node, whether it writes over its operand or not."""
+        forms = self.describe(self.graph, index)
+        return tuple(call and without_inplace(call) for call in (forms.module, forms.function))
 
     def _rank(self, found: Iterable[Level]) -> None:
         """Builds for levels whose children have theirs."""

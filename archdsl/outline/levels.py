@@ -6,7 +6,7 @@ One that is left and entered again is a holder: its children become steps of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from archdsl.graph.graph import Graph
@@ -42,14 +42,19 @@ class Level:
         return self.scope.block if self.scope is not None else None
 
 
-def levels(graph: Graph) -> Level:
-    """The net as a level, with all levels below it."""
-    return _Levels(graph).root()
+def levels(graph: Graph, written: Callable[[int], object] = lambda index: None) -> Level:
+    """The net as a level, with all levels below it.
+
+    `written` says how a target writes a node: applications of one level are written alike, which depends on more than
+    the operation (`slice(1)` of axes of two sizes). Those that are not are no calls of one class.
+    """
+    return _Levels(graph, written).root()
 
 
 class _Levels:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, written: Callable[[int], object]) -> None:
         self.graph = graph
+        self.written = written
         self.parts = [tuple(node.path.split(".")) for node in graph.nodes]
         self.results = frozenset(output.value for output in graph.outputs)
         self.openers: dict[str, Scope] = {}
@@ -157,7 +162,7 @@ class _Levels:
                 for value in node.inputs
             )
             name = node.path if node.op.numbered else ""
-            rows.append((name, node.op, inputs, node.training, self._bare(index)))
+            rows.append((name, node.op, inputs, node.training, self._bare(index), self.written(index)))
         gives = tuple((place[value.node], value.output) for value in self._gives(nodes))
         return (*rows, gives)
 

@@ -13,6 +13,7 @@ from archdsl.graph.graph import Graph
 from archdsl.graph.verify import held
 from archdsl.ops.base import Learned
 from archdsl.outline import Argument, Call, Forms, Outline, outline
+from archdsl.outline.call import without_inplace
 from archdsl.outline.levels import Level, levels
 from archdsl.targets.torch_class import class_lines
 from archdsl.targets.torch_definitions import DEFINITIONS
@@ -160,8 +161,7 @@ def _named(call: Call, name: str) -> bool:
 
 
 def _with_inplace(call: Call, value: bool) -> Call:
-    others = tuple(argument for argument in call.arguments if argument.name != "inplace")
-    return Call(call.function, (*others, Argument("inplace", value, default=False)))
+    return Call(call.function, (*without_inplace(call).arguments, Argument("inplace", value, default=False)))
 
 
 def _class_names(graph: Graph, found: Outline) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -89,8 +89,8 @@ def _runs(graph: Graph, weights: Arrays, inputs: Arrays, tolerance: float) -> It
     yield "onnxruntime", onnx_run.run_onnxruntime(write(graph, weights), inputs), tolerance
 
 
-def apart(ours: list[Any], theirs: list[Any]) -> float:
+def apart(ours: list[Any], theirs: list[Any], measure: Callable[[Any, Any], float] = deviation) -> float:
     """The largest deviation of the pairs, infinite where there is another number of them."""
     if len(ours) != len(theirs):
         return np.inf
-    return max(map(deviation, map(np.asarray, ours), map(np.asarray, theirs)), default=0.0)
+    return max(map(measure, map(np.asarray, ours), map(np.asarray, theirs)), default=0.0)

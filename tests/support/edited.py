@@ -223,15 +223,15 @@ def saved(module: nn.Module) -> nn.Module:
 
 def assert_copies(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
     """The law: a module that was pickled, saved or copied is the module, in everything, and is its own."""
-    expected = _results(module, inputs)
+    expected = outcome(module, inputs)
     for copied in (pickled, saved, copy.deepcopy):
         other = copied(module)
         assert_equal_modules(module, other)
-        assert all(torch.equal(a, b) for a, b in zip(expected, _results(other, inputs), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(expected, outcome(other, inputs), strict=True))
         assert not {id(p) for p in module.parameters()} & {id(p) for p in other.parameters()}
 
 
-def _results(module: nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+def outcome(module: nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     """The outputs, and after them the buffers and gradients of a step; the module is left as it was."""
     module = copy.deepcopy(module)
     torch.manual_seed(0)
