@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import namedtuple
 from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 _SEPARATOR = "__"
 _CODED = "_0"  # begins a name in hexadecimal, whose own underscores would mislead
 
-_made: dict[str, type[Any]] = {}
+_made: WeakValueDictionary[str, type[Any]] = WeakValueDictionary()
 _lock = Lock()
 
 
@@ -25,12 +26,13 @@ def outputs(name: str, fields: tuple[str, ...]) -> type[Any]:
     """
     key = _SEPARATOR.join(map(_coded, (name, *fields)))
     with _lock:
-        if key not in _made:
+        found = _made.get(key)
+        if found is None:
             cls: Any = namedtuple(name, fields, module=__name__)  # type: ignore[misc]
             cls.__qualname__ = key
             cls.__doc__ = f"The results {', '.join(f'`{field}`' for field in fields)} of a net."
-            _made[key] = cls
-        return _made[key]
+            found = _made[key] = cls
+    return found
 
 
 def __getattr__(name: str) -> Any:

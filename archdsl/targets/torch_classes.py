@@ -14,7 +14,7 @@ import linecache
 import pickle
 import sys
 import weakref
-from functools import cache, partial
+from functools import partial
 from hashlib import sha256
 from threading import RLock
 from types import ModuleType
@@ -29,6 +29,7 @@ from archdsl.graph.text import print_graph, read_graph
 from archdsl.targets.torch_source import Code, code
 
 _KEPT = 64  # sources whose classes are kept though nobody holds them
+_MOST_REGISTERED = 4 * _KEPT  # classes of results, before those without a net are taken from torch's list
 _HOME = "__archdsl__"  # how a class knows the source that it belongs to
 _lock = RLock()
 
@@ -43,6 +44,7 @@ class Classes:
         tree = ast.parse(generated.text)
         self.behaviour = _behaviour(tree)
         self.namespace: dict[str, Any] = {"__name__": self.module, "__file__": self.filename, _HOME: self}
+        self.results: dict[str, type[Any]] = {}
         self._execute(generated.text, tree)
         self.modules: dict[str, type[nn.Module]] = {
             name: value for name, value in self.namespace.items() if self._own(value)
@@ -60,8 +62,9 @@ class Classes:
         weakref.finalize(self, _forget, self.module, self.filename, window).atexit = False
         for statement in [item for item in tree.body if isinstance(item, ast.ClassDef) and _is_named_tuple(item)]:
             fields = [field.target.id for field in statement.body if isinstance(field, ast.AnnAssign)]  # type: ignore[union-attr]
-            self.namespace[statement.name] = _results(statement.name, tuple(fields))
+            self.results[statement.name] = _results(statement.name, tuple(fields))
             tree.body.remove(statement)
+        self.namespace.update(self.results)
         # Not with the `__future__` of this file, which would turn annotations into text.
         exec(compile(tree, self.filename, "exec", dont_inherit=True), self.namespace)
 
@@ -94,6 +97,7 @@ _alive: weakref.WeakValueDictionary[str, Classes] = weakref.WeakValueDictionary(
 _read: weakref.WeakValueDictionary[str, Classes] = weakref.WeakValueDictionary()  # by digest of a graph's text
 _of_graph: dict[int, tuple[weakref.ref[Graph], Classes]] = {}  # by identity: a graph's hash takes long
 _recent: dict[str, Classes] = {}
+_registered: set[type[Any]] = set()
 
 
 def module_class(graph: Graph) -> type[nn.Module]:
@@ -154,11 +158,17 @@ def _reduce(module: nn.Module, protocol: Any) -> str | tuple[Any, ...]:
     return _module, (getattr(cls, _HOME), cls.__name__), *ordinary[2:]
 
 
-@cache
 def _results(name: str, fields: tuple[str, ...]) -> type[Any]:
-    """The class of a net's results, which `torch.export.save` can name too."""
+    """The class of a net's results, which `torch.export.save` can name too, as long as there is such a net."""
     cls = outputs(name, fields)
-    _pytree._register_namedtuple(cls, serialized_type_name=f"{cls.__module__}.{cls.__qualname__}")
+    if cls not in _registered:
+        if len(_registered) >= _MOST_REGISTERED:
+            used = {result for classes in _alive.values() for result in classes.results.values()}
+            for unused in _registered - used:
+                _pytree._deregister_pytree_node(unused)
+            _registered.intersection_update(used)
+        _pytree._register_namedtuple(cls, serialized_type_name=f"{cls.__module__}.{cls.__qualname__}")
+        _registered.add(cls)
     return cls
 
 
