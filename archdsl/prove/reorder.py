@@ -22,6 +22,7 @@ from archdsl.passes.canonical import meant, operation, walk
 from archdsl.prove.entries import NESTING, ROLES, Entry, Layer, Misfit, Sizes, reshaped, split
 
 FUEL = 100_000  # comparisons of a layer with a place
+MANY = 4  # times as many layers as a net has, from which on a checkpoint is not compared with it
 ORDERS = 64  # orders that are compared with one another
 NUMBERED = re.compile(r"(.*?)([0-9]{1,9})", re.DOTALL)
 
@@ -155,7 +156,8 @@ class _Search:
         """Every order of the tree's layers that fits; with `alike`, levels with the same children have the same, and
         the same names run the same way in all levels."""
         if tree.count != len(self.layers):
-            self._ways(tree, 0)  # how far it goes
+            if tree.count < MANY * len(self.layers):
+                self._ways(tree, 0)  # how far it goes
             return
         start: tuple[Any, ...] = ((tree, 0, None), {}, None)
         stack = [start]
@@ -332,15 +334,18 @@ def _below(level: _Level, state: State) -> Iterator[Head]:
             continue
         for way in (1, -1):
             begun = done * way > 0 or (done == 0 and (way > 0 or not level.fixed[chain]))
-            if begun and (done or _guided(level, _after(state, (chain, way)))):
+            if begun and (done or _guided(level, state, (chain, way))):
                 yield chain, way
 
 
-def _guided(level: _Level, state: State) -> bool:
-    """Whether every chain of norms runs the way of a chain of its numbers, or one that has not begun."""
-    return all(
-        any(state[guide] * state[chain] >= 0 for guide in guides) for chain, guides in level.guided if state[chain]
-    )
+def _guided(level: _Level, state: State, head: Head) -> bool:
+    """Whether every chain of norms runs the way of a chain of its numbers, or one that has not begun, once a chain
+    begins."""
+
+    def way(chain: int) -> int:
+        return head[1] if chain == head[0] else state[chain]
+
+    return all(any(way(guide) * way(chain) >= 0 for guide in guides) for chain, guides in level.guided if way(chain))
 
 
 def _item(level: _Level, state: State, head: Head) -> tuple[str, Item]:

@@ -34,8 +34,15 @@ def opened(path: str | os.PathLike[str], note: Note = lambda text: None) -> Stat
     `WeightsError`, and `FileError` if there is no such file.
     """
     file, choice = split_choice(os.fspath(path))
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise FileError(f"{quote(str(file))}: {_lack(file)}")
+    try:
+        return _opened(file, choice, note)
+    except MemoryError as error:
+        raise WeightsError(f"{quote(str(file))}: asks for more memory than there is") from error
+
+
+def _opened(file: Path, choice: str | None, note: Note) -> State:
     if file.suffix == ".safetensors":
         if choice is not None:
             raise WeightsError(f"{quote(str(file))}: holds one set of weights: name it without `{CHOICE}`")
@@ -68,7 +75,7 @@ def arrays_of(state: Mapping[str, Any], note: Note = lambda text: None) -> State
 
 
 def _lack(file: Path) -> str:
-    return "is a directory" if file.is_dir() else "is no plain file" if file.exists() else "no such file"
+    return "is a directory" if os.path.isdir(file) else "is no plain file" if os.path.exists(file) else "no such file"
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:

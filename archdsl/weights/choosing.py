@@ -7,6 +7,7 @@ told; else the choice is the user's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from archdsl.weights.stored import State, Stored, WeightsError
 USUAL = ("", "state_dict", "model_state_dict", "model")  # names of the raw weights, the likeliest first
 CHOICE = "#"  # between a file and the name of a set in it
 LEVELS = 8  # of dictionaries in one another
+LONGEST = 100  # characters of a key under which weights are looked for
 LOOKED_AT = 1_000_000  # entries
 IN_MEMORY = "the weights"  # how messages call what is no file
 NAMED = 6  # sets that a message names
@@ -36,7 +38,7 @@ class Set:
 def split_choice(path: str) -> tuple[Path, str | None]:
     """A file and the set that is asked for in it, if any: `t.pth#ema` is `t.pth` and `ema`, unless it is a file."""
     name, mark, choice = path.rpartition(CHOICE)
-    if not mark or Path(path).is_file():
+    if not mark or os.path.isfile(path):
         return Path(path), None
     return Path(name), choice
 
@@ -58,7 +60,8 @@ def sets_of(content: Any, is_tensor: Callable[[Any], bool], stored: Callable[[st
         if part and len(items) == len(part) and all(map(is_tensor, items.values())):
             found.append(Set(name, {key: stored(key, value) for key, value in items.items()}))
         elif "param_groups" not in items:  # whose tensors are an optimizer's
-            todo += [(f"{name}/{key}".lstrip("/"), value) for key, value in reversed(items.items())]
+            parts = [(key, value) for key, value in items.items() if isinstance(value, Mapping) and len(key) <= LONGEST]
+            todo += [(f"{name}/{key}" if name else key, value) for key, value in reversed(parts)]
     return found
 
 

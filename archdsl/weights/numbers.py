@@ -63,7 +63,7 @@ class Tally:
 def _finite(array: np.ndarray) -> bool:
     """Whether all numbers are finite; their sum tells it fast where they are."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(array.sum(dtype=np.float64))) or bool(np.isfinite(array).all())
+        return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
 
 
 def _arrays(count: int) -> str:

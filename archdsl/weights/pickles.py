@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-STEPS = 5_000_000
+STEPS = 1_000_000
 DEPTH = 64  # of tuples
 WEIGHT = 1_000_000  # of a tuple, with all that is in it, as often as it is
 GREEDY = re.compile(
@@ -33,8 +33,7 @@ class Pickle:
     texts: set[Any] = field(default_factory=set)
 
 
-_Item = tuple[int, int]  # how deep a value is, and how much is in it; (-1, 0) is a mark
-_MARK: _Item = (-1, 0)
+_Item = tuple[int, int]  # how deep a value is, and how much is in it
 _PLAIN: _Item = (0, 1)
 
 
@@ -43,11 +42,12 @@ class _Machine:
     """A pickle's stack and memory, of sizes in place of values."""
 
     stack: list[_Item] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)  # how high the stack was at each
     memo: dict[int, _Item] = field(default_factory=dict)
 
     def step(self, name: str, arg: Any, pops: int, pushes: int) -> None:
         if name == "MARK":
-            self.stack.append(_MARK)
+            self.marks.append(len(self.stack))
         elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             self.memo[len(self.memo) if name == "MEMOIZE" else arg] = self.stack[-1]
         elif name in ("GET", "BINGET", "LONG_BINGET"):
@@ -61,16 +61,14 @@ class _Machine:
             self.stack += [self._around(name, taken)] * pushes
 
     def _to_mark(self) -> list[_Item]:
-        place = len(self.stack) - 1 - self.stack[::-1].index(_MARK)
-        taken = self.stack[place + 1 :]
-        del self.stack[place:]
-        return taken
+        return self._taken(len(self.stack) - self.marks.pop())
 
     def _taken(self, count: int) -> list[_Item]:
-        if count > len(self.stack):
+        place = len(self.stack) - count
+        if place < (self.marks[-1] if self.marks else 0):
             raise IndexError
-        taken = self.stack[len(self.stack) - count :]
-        del self.stack[len(self.stack) - count :]
+        taken = self.stack[place:]
+        del self.stack[place:]
         return taken
 
     def _joined(self, name: str, taken: list[_Item]) -> None:

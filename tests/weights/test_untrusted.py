@@ -238,3 +238,28 @@ def test_weights_that_are_named_are_held_to_the_net_for_every_target(
     torch.save(STATE, "ours.pt")
     assert run([*line, "ours.pt"]) == 0
     assert ("compared with the net's" in capsys.readouterr().err) == (target in ("torch", "svg", "graph"))
+
+
+def test_what_names_no_file_that_can_be_read_is_one_line(tmp_path: Path) -> None:
+    import os
+
+    os.mkfifo(tmp_path / "pipe.pt")
+    for name in ("a\0b.pt", "x" * 300 + ".pt", "\udc80.pt", "\x1b[31m.pt", "pipe.pt", ".", "a.pt#b#c"):
+        with pytest.raises(ArchdslError) as caught:
+            opened(tmp_path / name if "\0" not in name else name)
+        assert str(caught.value).isprintable()
+
+
+def test_many_names_and_large_pickles_cost_little(tmp_path: Path) -> None:
+    import time
+
+    from archdsl.prove.entries import Misfit, fit
+
+    start = time.process_time()
+    shapes = {f"c{n}.weight": (5, 3, 3, 3) for n in range(20_000)}
+    assert isinstance(fit(GRAPH, shapes, ordered=None), Misfit)
+    with pytest.raises(ArchdslError, match="20000 arrays"):
+        match(GRAPH, {key: np.zeros(1) for key in shapes})
+    bottom = b"\x80\x02" + b"N" * 300_000 + b"(1" * 50_000 + b"."
+    assert "damaged" in said(pack(tmp_path / "a.pt", {**parts(STATE), "archive/data.pkl": bottom}))
+    assert time.process_time() - start < 5.0
