@@ -20,7 +20,7 @@ from archdsl.source import Source, Span
 
 HEADER = "archdsl-graph 1"
 OPS: dict[str, type[Op]] = {**OPERATIONS, Input.word: Input, Learned.word: Learned}
-BIGGEST = 1 << 29  # characters of a text
+BIGGEST = 1 << 25  # characters of a text
 
 
 class BrokenGraphText(Problem):

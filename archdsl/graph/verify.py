@@ -16,7 +16,7 @@ from archdsl.limits import DEFAULT, Limits
 from archdsl.ops.base import Input, Learned, Op, ShapeError
 from archdsl.shapes import Shape
 
-_ANY_LENGTH = Limits(identifier=sys.maxsize, text=sys.maxsize, source=sys.maxsize)
+_ANY_LENGTH = Limits(levels=sys.maxsize, identifier=sys.maxsize, text=sys.maxsize, source=sys.maxsize)
 RANK = 32  # axes of a value
 SHOWN = 20  # faults that one error tells
 KINDS = frozenset({"arch", "level", "block", "role", "branches", "branch", "residual", "skip", "iteration", "shared"})

@@ -19,7 +19,7 @@ from archdsl.syntax.lexer import WORDS
 ROLES = frozenset({"stem", "stage", "head", "aux", "skip"})
 DIGEST = frozenset("0123456789abcdef")
 BIGGEST = 2**63  # exclusive bound of whole numbers that are no argument of an operation
-LEVELS = 256  # of a path, and of scopes in one another
+LEVELS = 256  # of scopes in one another
 SOURCE = 4096  # characters of a file's name
 
 
@@ -67,7 +67,7 @@ def node_fault(node: Node, limits: Limits) -> str | None:
 
 
 def _is_path(text: str, limits: Limits) -> bool:
-    return is_label(text, limits.identifier) and text.count(".") < LEVELS and MODE not in text.split(".")
+    return is_label(text, limits.identifier) and text.count(".") < limits.levels and MODE not in text.split(".")
 
 
 def _named(text: str, limits: Limits) -> bool:

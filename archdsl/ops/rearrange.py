@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -58,7 +59,7 @@ class Rearrange(One):
         left, right = _parse(self.pattern)
         for side in (left, right):
             flat = [name for group in side for name in group]
-            double = next((name for name in flat if flat.count(name) > 1), None)
+            double = next((name for name, count in Counter(flat).items() if count > 1), None)
             if double is not None:
                 raise ValueError(f"`{double}` stands twice on one side of the pattern")
         before = {name for group in left for name in group}
@@ -83,11 +84,12 @@ class Rearrange(One):
         sizes = self._sizes(x, left)
         old = [name for group in left for name in group]
         order = [name for group in right for name in group]
+        places = {name: at for at, name in enumerate(old)}
         return Steps(
             split=tuple(sizes[name] for name in old),
-            order=tuple(old.index(name) for name in order if name in old),
+            order=tuple(places[name] for name in order if name in places),
             repeated=tuple(sizes[name] for name in order),
-            new=tuple(index for index, name in enumerate(order) if name not in old),
+            new=tuple(index for index, name in enumerate(order) if name not in places),
             merged=tuple(prod(sizes[name] for name in group) for group in right),
         )
 

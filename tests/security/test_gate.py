@@ -12,7 +12,7 @@ import archdsl
 from archdsl.gate import dotted, identifier, named, quoted
 
 HERE = Path(archdsl.__file__).parent
-TEMPLATES = {"python", "dot", "joined", "before"}  # their first argument is a text of ours
+TEMPLATES = {"python", "dot", "joined"}  # their first argument is a text of ours
 GATED = {"Python", "Dot"}  # types that the gate alone makes
 REFUSED = {
     "a string for a part": 'dot("{}", graph.name)',
@@ -60,9 +60,10 @@ def _problems(path: Path) -> list[str]:
         f"{path.name}:{call.lineno}"
         for call in calls
         if isinstance(call.func, ast.Name)
-        and call.func.id in gated
+        and call.func.id in {"cast", *gated}
         and (
             (call.func.id in GATED and not own)
+            or (call.func.id == "cast" and not own and ast.unparse(call.args[0]).strip("'") in GATED)
             or (call.func.id in TEMPLATES and not (call.args and isinstance(call.args[0], ast.Constant)))
         )
     ]

@@ -81,6 +81,27 @@ def broken(seeds: range, folder: Path) -> dict[int, str]:
     return found
 
 
+def test_what_breaks_the_bounds_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def worse(text: str) -> None:
+        count.append(text)
+        match len(count):
+            case 2:
+                raise KeyError("ours")
+            case 3:
+                bytearray(2 * MEMORY)
+            case 4:
+                while True:
+                    pass
+
+    count: list[str] = []
+    monkeypatch.setattr(f"{__name__}.told", worse)
+    assert {seed: text[:8] for seed, text in broken(range(5), tmp_path).items()} == {
+        1: "KeyError",
+        2: "MemoryEr",
+        3: "died: ou",
+    }
+
+
 def test_a_mutated_text_is_a_graph_or_diagnostics(tmp_path: Path) -> None:
     assert broken(range(SAMPLE), tmp_path) == {}
 
