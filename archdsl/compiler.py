@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archdsl.passes.driver import Result
     from archdsl.passes.rule import Pass
     from archdsl.prove.prover import Proof
+    from archdsl.targets.arch_given import Origin
     from archdsl.targets.registry import Target
 
 Spec = str | os.PathLike[str] | Source
@@ -149,7 +150,10 @@ def build(
     chosen = registry.target(target) if target is not None else registry.target_of(out or "")
     graph = graph_of(spec, arch, params)
     hold_weights(chosen, graph, weights)
-    return registry.produce(chosen, graph, registry.Request(lambda: weights_of(graph, weights, seed)), out)
+    request = registry.Request(
+        lambda: weights_of(graph, weights, seed), origin=lambda: origin_of(spec, graph, arch, params)
+    )
+    return registry.produce(chosen, graph, request, out)
 
 
 def render(
@@ -183,6 +187,31 @@ def rewritten(graph: Graph, passes: Sequence[Pass]) -> Result:
     if not result.rewritten or not doc or doc.startswith(BEFORE):
         return result
     return replace(result, graph=Graph(replace(result.graph.program, doc=BEFORE + doc)))
+
+
+def origin_of(
+    spec: Spec,
+    graph: Graph,
+    arch: str | None,
+    parameters: Mapping[str, Any],
+    passes: Sequence[Pass] = (),
+    limits: Limits = DEFAULT,
+) -> Origin | None:
+    """What a printed spec may keep of the one that a graph was made from by passes; `None` for the text of a graph."""
+    from archdsl.elaborate import claims_of, parameters_of
+    from archdsl.targets.arch_given import Origin
+
+    text, named = source(spec)
+    if text.text.startswith("archdsl-graph "):
+        return None
+
+    def remake(values: Mapping[str, Any]) -> Graph:
+        made = graph_of(text, arch or named, {**parameters, **values}, limits)
+        return rewritten(made, passes).graph if passes else made
+
+    bound = dict(graph.program.parameters)
+    values = {name: bound.get(name) for name in parameters_of(text, arch or named, limits)}
+    return Origin(values, claims_of(text, arch or named, limits), remake)
 
 
 def carried(result: Result, old: Callable[[], Mapping[str, np.ndarray]], seed: int) -> dict[str, np.ndarray]:

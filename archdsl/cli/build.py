@@ -53,7 +53,7 @@ def build(
 
     archdsl build resnet50 -o fast.onnx --weights resnet50.pth --pass fold-batchnorm
     """
-    from archdsl.compiler import carried, graph_of, hold_weights, rewritten, weights_of
+    from archdsl.compiler import carried, graph_of, hold_weights, origin_of, rewritten, weights_of
     from archdsl.targets import registry
 
     names = inputs.specs(specs)
@@ -77,7 +77,8 @@ def build(
             result = rewritten(graph, rewrites)
             check_where(rewrites, graph, result.graph)
             graph, arrays = result.graph, partial(carried, result, arrays, seed)
-        request = registry.Request(arrays)
+        origin = partial(origin_of, inputs.spec(name), graph, arch, settings, rewrites, limits)
+        request = registry.Request(arrays, origin=origin, note=console.note)
         registry.produce(chosen, graph, request, path)
         if str(path) == "-":
             continue

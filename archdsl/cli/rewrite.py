@@ -53,8 +53,8 @@ def rewrite(
 
     archdsl rewrite resnext50_multibranch --pass multibranch-to-grouped --weights old.pth --save-weights new.safetensors
     """
-    from archdsl.compiler import carried, graph_of, proved, rewritten, weights_of
-    from archdsl.targets.arch_source import arch_source
+    from archdsl.compiler import carried, graph_of, origin_of, proved, rewritten, weights_of
+    from archdsl.targets.arch_source import written
     from archdsl.targets.registry import provenance
     from archdsl.weights import save
 
@@ -72,7 +72,9 @@ def rewrite(
     if save_weights is not None:
         arrays = carried(result, partial(weights_of, graph, weights, seed, console.note), seed)
     made = f"# archdsl rewrite {quote(graph.name)}{''.join(f' --pass {quote(name)}' for name in passes or ())}\n\n"
-    text = arch_source(result.graph)
+    settings, limits = inputs.settings(set_), inputs.limits(limit)
+    found = written(result.graph, origin_of(inputs.spec(spec), graph, arch, settings, chosen, limits))
+    text = found.text
     holds = all(proof.holds for _, proof in proofs)
     if holds and (not as_json or out is not None):
         filed = out is not None and str(out) != STANDARD  # a file says how it was made, which marks it as ours
@@ -81,9 +83,11 @@ def rewrite(
         save(save_weights, arrays, provenance(result.graph))
         console.note(f"wrote {save_weights}")
     if as_json:
-        console.say_json(**_facts(result, proofs, made + text))
+        console.say_json(**_facts(result, proofs, made + text), left_out=list(found.left))
     else:
         _tell(result, proofs, explain)
+        for line in found.left:
+            console.note(f"left out: {line}")
     if not holds:
         console.note("nothing was written, since a promise does not hold")
         raise typer.Exit(1)

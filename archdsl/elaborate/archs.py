@@ -113,6 +113,28 @@ def parameters_of(source: Source, arch: str | None = None, limits: Limits = DEFA
     return {name: bound.get(name, ...) for name in _all_parameters(layer)}
 
 
+def claims_of(
+    source: Source, arch: str | None = None, limits: Limits = DEFAULT
+) -> tuple[tree.Expect | tree.Require, ...]:
+    """What an arch says of itself, and what it and those down its chain of variants require."""
+    fuel = Fuel(limits)
+    elaborator = Elaborator("", fuel)
+    try:
+        chosen = _choose(_load(source, fuel)[0], arch, fuel)
+        layer = _resolve(chosen, elaborator)
+        assert isinstance(layer.target, BlockValue)
+        statements = layer.target.declaration.body.statements
+        demands = [claim for claim, _ in _demands(chosen, elaborator)]
+    except (Found, Spent) as stopped:
+        raise CompileError([stopped.problem.diagnostic()]) from None
+    body = [item for item in statements if isinstance(item, tree.Expect | tree.Require)]
+    own = chosen.declaration
+    if isinstance(own, tree.Arch):
+        return tuple(body)
+    expects = [claim for claim in own.claims if isinstance(claim, tree.Expect)]
+    return (*(claim for claim in body if isinstance(claim, tree.Require)), *demands, *expects)
+
+
 class Readers:
     """Which layers are read in some use of their block, over all archs that are built together."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from archdsl.graph.graph import Graph
@@ -12,22 +13,31 @@ from archdsl.ops.base import Input
 from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.syntax.printer import print_tree
+from archdsl.targets.arch_claims import Claim, printed, said, still_true
+from archdsl.targets.arch_given import Follows, Origin, follow, sets
 from archdsl.targets.arch_heads import with_heads
 from archdsl.targets.arch_law import broken
 from archdsl.targets.arch_source_blocks import Blocks, BlockText
 from archdsl.targets.arch_source_docs import told
 from archdsl.targets.arch_source_draft import draft
-from archdsl.targets.arch_source_layers import literal
-from archdsl.targets.arch_source_parts import HERE, Hole, Part, exact
+from archdsl.targets.arch_source_layers import Defaults, Place, literal
+from archdsl.targets.arch_source_parts import HERE, Given, exact
 from archdsl.targets.arch_source_print import reference, statements, value_of
 from archdsl.targets.arch_text import arch_text, expression
 
 OFTEN = 3  # layers of one operation before their common argument is a default
-CLASSES = "num_classes"
 
 
-def arch_source(graph: Graph) -> str:
-    """The spec of a graph, in the style of the formatter.
+@dataclass(frozen=True)
+class Written:
+    """A spec, and what of the spec that it was made from it does not say, each with the reason."""
+
+    text: str
+    left: tuple[str, ...] = ()
+
+
+def arch_source(graph: Graph, origin: Origin | None = None) -> str:
+    """The spec of a graph, in the style of the formatter; what is left out of its `origin` is not told.
 
     Elaborating it gives the same operations in the same order with the same wiring, roles and state_dict keys. Layers
     without weights may have other positions, branches that a pass left mixed stand one after the other, and shared
@@ -35,24 +45,58 @@ def arch_source(graph: Graph) -> str:
     not found again is written layer by layer. Raises `UsageError` for what the language cannot say, such as shared
     weights that are applied in two ways.
     """
-    text = print_tree(source_tree(held(graph)))
-    return text if broken(graph, text) is None else arch_text(graph)
+    return written(graph, origin).text
 
 
-def source_tree(graph: Graph) -> tree.File:
+def written(graph: Graph, origin: Origin | None) -> Written:
+    """The spec of a graph, with the parameters and claims of the spec that it was made from which still hold: setting a
+    parameter gives what is made of the net of that value. Raises `UsageError` as `arch_source` does."""
+    graph = held(graph)
+    kept, left = follow(graph, origin.values, origin.remake) if origin is not None else ([], {})
+    while True:
+        bare = print_tree(source_tree(graph, kept))
+        if broken(graph, bare) is not None:
+            return Written(arch_text(graph), tuple(f"the parameter `{name}`: no block is left" for name in left))
+        told = origin.claims if origin is not None else ()
+        claims, lost = still_true(told, graph, [each.name for each in kept], _with(bare))
+        text = print_tree(source_tree(graph, kept, claims))
+        wrong = next((each for each in kept if not sets(text, each)), None)
+        if wrong is None:
+            break
+        kept = [each for each in kept if each is not wrong]
+        left[wrong.name] = "the net follows from it in a way that is not found again"
+    parameters = (f"the parameter `{name}`: {reason}" for name, reason in left.items())
+    return Written(text, (*parameters, *(f"the claim `{claim}`: {reason}" for claim, reason in lost)))
+
+
+def _with(bare: str) -> Callable[[Sequence[Claim]], str]:
+    """The text of a spec that ends in an arch, with claims at its end."""
+    head = bare.rstrip().removesuffix("}")
+
+    def text(claims: Sequence[Claim]) -> str:
+        return f"{head}{''.join(f'    {printed(claim)}{chr(10)}' for claim in claims)}}}\n"
+
+    return text
+
+
+def source_tree(graph: Graph, kept: Sequence[Follows] = (), claims: Sequence[Claim] = ()) -> tree.File:
     """The tree of the spec."""
     graph = with_heads(graph)
-    lifted = _lifted(graph)
+    given = {place: found for each in kept for place, found in each.places.items()}
+    parameters = {each.name: each.value for each in kept}
+    lifted = _lifted(graph, given)
     name = graph.name
-    drafting = draft(graph, lifted, frozenset({name, CLASSES}))
-    blocks = Blocks(drafting.instances, frozenset({name, CLASSES}))
+    own = frozenset({name, *parameters})
+    drafting = draft(graph, lifted, own, given)
+    blocks = Blocks(drafting.instances, own)
     parts = blocks.body(drafting.parts)
-    parameters = _classes(parts, graph)
+    names = frozenset({name, *(text.name for text in blocks.texts)})
     body = (
-        *_inputs(graph),
-        *statements(parts, frozenset(parameters), frozenset({name, *(text.name for text in blocks.texts)})),
+        *_inputs(graph, given),
+        *statements(parts, frozenset(parameters), names),
         *_outputs(drafting.outputs),
-        *_expects(graph),
+        *claims,
+        *_expects(graph, set(parameters), claims),
     )
     arch = tree.Arch(
         HERE,
@@ -60,28 +104,32 @@ def source_tree(graph: Graph) -> tree.File:
         tuple(tree.Parameter(HERE, tree.Ident(HERE, key), expression(value)) for key, value in parameters.items()),
         tree.Body(HERE, body),
     )
-    names = frozenset({name, *(text.name for text in blocks.texts)})
     found: list[tree.Declaration] = [*_defaults(lifted), *(_block(text, names) for text in blocks.texts), arch]
     doc = "" if 0 in drafting.altered else told(graph.program.doc, parts, names | set(parameters))
     return tree.File(HERE, tuple(found), doc)
 
 
-def _lifted(graph: Graph) -> dict[tuple[str, str], Any]:
+def _lifted(graph: Graph, given: Mapping[Place, Given]) -> Defaults:
     """The optional arguments that most layers of an operation have in common, where they are not its defaults."""
     counts: dict[tuple[str, str], Counter[Any]] = {}
     values: dict[tuple[str, str, Any], Any] = {}
     totals: Counter[str] = Counter()
-    for node in graph.nodes:
+    for index, node in enumerate(graph.nodes):
         totals[node.op.word] += 1
         for field, info in type(node.op).model_fields.items():
-            if info.is_required() or field in (
-                "stride",
-                "groups",
-                "padding",
-                "dilation",
-                "ceil",
-                "count_padding",
-                "sizes",
+            if (
+                info.is_required()
+                or (index, field) in given
+                or field
+                in (
+                    "stride",
+                    "groups",
+                    "padding",
+                    "dilation",
+                    "ceil",
+                    "count_padding",
+                    "sizes",
+                )
             ):
                 continue
             value = getattr(node.op, field)
@@ -111,13 +159,14 @@ def _defaults(lifted: dict[tuple[str, str], Any]) -> list[tree.Defaults]:
     return [tree.Defaults(HERE, (call,)) for call in calls]
 
 
-def _inputs(graph: Graph) -> list[tree.Input]:
+def _inputs(graph: Graph, given: Mapping[Place, Given]) -> list[tree.Input]:
     found = []
     for index in graph.inputs:
         node = graph.nodes[index]
         assert isinstance(node.op, Input)
         plain = node.path == "input" and len(graph.inputs) == 1
-        found.append(tree.Input(HERE, None if plain else tree.Ident(HERE, node.path), expression(node.op.sizes)))
+        size = value_of(given.get((index, "sizes"), node.op.sizes))
+        found.append(tree.Input(HERE, None if plain else tree.Ident(HERE, node.path), size))
     return found
 
 
@@ -133,37 +182,17 @@ def _outputs(outputs: list[tuple[str, tuple[Any, ...]]]) -> list[tree.Output]:
     return [tree.Output(HERE, tuple(items))]
 
 
-def _expects(graph: Graph) -> Iterator[tree.Expect]:
-    """The figures of the net, but for one whose name a value may have."""
-    bound = {graph.name} | {part for node in graph.nodes for part in node.path.split(".")}
+def _expects(graph: Graph, parameters: set[str], claims: Sequence[Claim]) -> Iterator[tree.Expect]:
+    """The figures of the net that no claim says, but for one whose name a value may have."""
+    bound = {graph.name} | parameters | {part for node in graph.nodes for part in node.path.split(".")}
     for metric, figure in (("params", graph.params), ("macs", graph.macs)):
-        if metric not in bound:
+        if metric not in bound and not said(metric, claims):
             yield _expect(metric, figure)
 
 
 def _expect(metric: str, figure: int) -> tree.Expect:
     number = tree.Number(HERE, figure, f"{figure:_}")
     return tree.Expect(HERE, tree.Binary(HERE, "==", tree.Name(HERE, metric), number), None)
-
-
-def _classes(parts: list[Part], graph: Graph) -> dict[str, Any]:
-    """The arch's number of classes stays a parameter, where one layer alone has so many outputs."""
-    count = dict(graph.program.parameters).get(CLASSES)
-    places: list[tuple[Part, int]] = []
-    for each in parts:
-        for part in each.parts():
-            for at, hole in enumerate(part.holes):
-                if type(hole.value) is int and hole.value == count and hole.name in ("out", CLASSES):
-                    places.append((part, at))
-    if type(count) is not int or not places or len({(p.holes[at].name, p.word) for p, at in places}) > 2:
-        return {}
-    if sum(part.kind == "op" for part, _ in places) != 1:
-        return {}
-    for part, at in places:
-        holes = list(part.holes)
-        holes[at] = Hole(holes[at].name, tree.Name(HERE, CLASSES), holes[at].default)
-        part.holes = tuple(holes)
-    return {CLASSES: count}
 
 
 def _block(text: BlockText, taken: frozenset[str]) -> tree.Block:

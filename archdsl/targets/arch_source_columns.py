@@ -12,7 +12,7 @@ from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.targets.arch_source_draft import Instance
 from archdsl.targets.arch_source_fold import RESERVED
-from archdsl.targets.arch_source_parts import ABSENT, HERE, Hole, Part, exact
+from archdsl.targets.arch_source_parts import ABSENT, HERE, Given, Hole, Part, exact
 
 MOST_FACTOR = 64
 MOST_SUMMED, MOST_TERMS = 5, 9
@@ -86,6 +86,8 @@ class Columns:
         column: Column = hole.value
         known = [value for value in column if value is not ABSENT]
         keys = {exact(value) for value in known}
+        if any(isinstance(value, Given) for value in known):
+            return self._given(hole, column)
         if len(keys) == 1:
             given = self.facts.arguments.get(hole.name)
             plain = exact(known[0]) == exact(hole.default)
@@ -98,6 +100,17 @@ class Columns:
         if len(known) < len(column):
             self.partial += 1
         return self._parameter(self._name(hole.name), column, hole.default)
+
+    def _given(self, hole: Hole, column: Column) -> tree.Expr:
+        """What follows from a parameter of the arch in some call: a parameter of the block, which calls give it."""
+        for found in self.parameters:
+            if _same(found.values, column):
+                return tree.Name(HERE, found.name)
+        values = [value.value if isinstance(value, Given) else value for value in column]
+        used = {found.name for found in self.parameters}
+        own = [name for name, given in self.facts.arguments.items() if name not in used and _same(given, values)]
+        own.sort(key=lambda name: name != hole.name)
+        return self._parameter(own[0] if own else self._name(hole.name), column, hole.default)
 
     def _derived(self, column: Column) -> Any:
         for name, values in self._known():

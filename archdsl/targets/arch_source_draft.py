@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,7 +23,8 @@ from archdsl.targets.arch_source_groups import (
     nodes_of,
 )
 from archdsl.targets.arch_source_lanes import Lanes
-from archdsl.targets.arch_source_parts import Label, Part
+from archdsl.targets.arch_source_layers import Defaults, Place
+from archdsl.targets.arch_source_parts import Given, Label, Part
 from archdsl.targets.arch_source_values import Body, Flow, name_values
 
 MOST_BRANCHES = 2000  # statements of branches that are looked for
@@ -43,11 +44,11 @@ class Instance:
     height: int
 
 
-def draft(graph: Graph, defaults: dict[tuple[str, str], Any], taken: frozenset[str]) -> Drafting:
+def draft(graph: Graph, defaults: Defaults, taken: frozenset[str], given: Mapping[Place, Given]) -> Drafting:
     """The drafts of a net; no variable in them has a `taken` name. Learned tensors have variables where labels do not
     do, which shows only when all is written."""
-    first = Drafting(graph, defaults, taken, frozenset())
-    return Drafting(graph, defaults, taken, frozenset(first.hidden)) if first.hidden else first
+    first = Drafting(graph, defaults, taken, frozenset(), given)
+    return Drafting(graph, defaults, taken, frozenset(first.hidden), given) if first.hidden else first
 
 
 class Drafting(Lanes):
@@ -55,9 +56,14 @@ class Drafting(Lanes):
     that are `named` have variables."""
 
     def __init__(
-        self, graph: Graph, defaults: dict[tuple[str, str], Any], taken: frozenset[str], named: frozenset[int]
+        self,
+        graph: Graph,
+        defaults: Defaults,
+        taken: frozenset[str],
+        named: frozenset[int],
+        given: Mapping[Place, Given],
     ) -> None:
-        super().__init__(graph, defaults, named)
+        super().__init__(graph, defaults, named, given)
         self.instances: list[Instance] = []
         self.gathering = False
         self.altered = altered(graph)

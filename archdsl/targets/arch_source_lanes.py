@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Node, Value
 from archdsl.ops import Add
 from archdsl.targets.arch_source_groups import Group, nodes_of
-from archdsl.targets.arch_source_layers import Layers
-from archdsl.targets.arch_source_parts import Label, Part
+from archdsl.targets.arch_source_layers import Defaults, Layers, Place
+from archdsl.targets.arch_source_parts import Given, Label, Part
 from archdsl.targets.arch_source_values import Body
 
 
 class Lanes(Layers):
     """Writes the scopes that split the flow, where they are as the language has them; `None` where they are not."""
 
-    def __init__(self, graph: Graph, defaults: dict[tuple[str, str], Any], named: frozenset[int]) -> None:
-        super().__init__(graph, defaults, named)
+    def __init__(self, graph: Graph, defaults: Defaults, named: frozenset[int], given: Mapping[Place, Given]) -> None:
+        super().__init__(graph, defaults, named, given)
         self.empty = _empty_calls(graph)
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archdsl.diagnostics import UsageError, quote
@@ -16,9 +16,11 @@ from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.syntax.lexer import WORDS
 from archdsl.targets.arch_source_groups import Group
-from archdsl.targets.arch_source_parts import ABSENT, HERE, Hole, Part
+from archdsl.targets.arch_source_parts import ABSENT, HERE, Given, Hole, Part
 from archdsl.targets.arch_source_values import Body, Reading
 
+Place = tuple[int, str]  # a node, and an argument of its operation
+Defaults = dict[tuple[str, str], Any]  # of an operation, what stands for an argument that is not written
 LISTS = frozenset({"split", "unstack"})  # what flows on behind them is a list, even of one
 
 
@@ -30,9 +32,10 @@ def _sayable(name: str) -> bool:
 class Layers(Reading):
     """Writes what has no statements inside."""
 
-    def __init__(self, graph: Graph, defaults: dict[tuple[str, str], Any], named: frozenset[int]) -> None:
+    def __init__(self, graph: Graph, defaults: Defaults, named: frozenset[int], given: Mapping[Place, Given]) -> None:
         super().__init__(graph)
         self.defaults = defaults
+        self.given = given
         self.named = named
         self.invented: set[str] = set()  # names of shared weights that have none a layer can be called by
         self.firsts: dict[int, list[int]] = {}  # of each `shared`, the nodes of its first application
@@ -41,7 +44,8 @@ class Layers(Reading):
         node = self.graph.nodes[index]
         if isinstance(node.op, Learned):
             label = self.places.claim(node.path, level)
-            holes = (*self._holes(node.op.init), Hole("shape", node.op.sizes))
+            sizes = self.given.get((index, "sizes"), node.op.sizes)
+            holes = (*self._holes(node.op.init), Hole("shape", sizes))
             part = Part("param", label, node.op.init.word, holes)
             if index in self.named:
                 body.here = Value(index)
@@ -56,12 +60,12 @@ class Layers(Reading):
         values = tuple(Value(index, output) for output in range(len(node.outputs)))
         if body.units[node.path] > 1:
             part = Part("use", word=self._shared_name(node.path, body))
-            body.shared[node.path].holes = self._holes(node.op)
+            body.shared[node.path].holes = self._holes(node.op, index)
             body.shared[node.path].word = node.op.word
             self._made(part, values, body, None)
         else:
             place = self.places.label(index, level)
-            part = Part("op", place, node.op.word, self._holes(node.op))
+            part = Part("op", place, node.op.word, self._holes(node.op, index))
             if place is None and self.places.weighted[index]:
                 part.tail = node.path.rpartition(".")[2]
             named = place is not None and node.op.word not in LISTS
@@ -74,7 +78,7 @@ class Layers(Reading):
         body.here = values if listed else values[0]
         return [*before, part]
 
-    def _holes(self, value: Described) -> tuple[Hole, ...]:
+    def _holes(self, value: Described, index: int = -1) -> tuple[Hole, ...]:
         holes: list[Hole] = []
         for name, info in type(value).model_fields.items():
             item = getattr(value, name)
@@ -83,6 +87,8 @@ class Layers(Reading):
                 continue
             default = REQUIRED if info.is_required() else self.defaults.get((value.word, name), info.default)
             words = type(value).words()
+            if (index, name) in self.given:
+                item = self.given[index, name]
             holes.append(
                 Hole(name, _literal(item, words), default if default is REQUIRED else _literal(default, words))
             )

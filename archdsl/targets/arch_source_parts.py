@@ -25,6 +25,14 @@ ABSENT: Final = _Absent()
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What follows from a parameter of the arch, and its value. A block does not see it: it is given what it needs."""
+
+    written: tree.Expr
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Hole:
     """A literal's place: its argument's name, what it is where it is not written, and the value (or an expression)."""
 

@@ -11,7 +11,7 @@ from archdsl.ops import OPERATIONS
 from archdsl.outline.call import REQUIRED
 from archdsl.syntax import tree
 from archdsl.syntax.lexer import WORDS
-from archdsl.targets.arch_source_parts import HERE, Hole, Label, LoopIndex, Part, exact, is_expression
+from archdsl.targets.arch_source_parts import HERE, Given, Hole, Label, LoopIndex, Part, exact, is_expression
 from archdsl.targets.arch_text import expression, listed
 
 INDICES = "ijkmnpqr"
@@ -318,11 +318,15 @@ def _arguments(
 
 def value_of(value: Any) -> tree.Expr:
     """A hole's value as an expression."""
+    if isinstance(value, Given):
+        return value.written
     return value if is_expression(value) else expression(value)
 
 
 def _listed(value: Any) -> tree.Expr:
-    return value if is_expression(value) else tree.ListOf(HERE, tuple(map(value_of, value)))
+    if isinstance(value, Given) or is_expression(value):
+        return value_of(value)
+    return tree.ListOf(HERE, tuple(map(value_of, value)))
 
 
 def _table(rows: tuple[Any, ...], columns: int) -> tree.ListOf:

@@ -134,7 +134,8 @@ class _Flattening:
         if scope.role == "aux":
             yield self._aux(index, level)
             return
-        if scope.kind == "skip" and not self.skip and self._skips[index]:
+        alone = [is_scope for is_scope, _ in self.children.get(index, ())] == [False]
+        if scope.kind == "skip" and not self.skip and not alone and self._skips[index]:
             self.skip = True
             body = tree.Body(HERE, tuple(self._inside(index, level)))
             self.skip = False

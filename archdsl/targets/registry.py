@@ -16,14 +16,19 @@ from archdsl.graph.graph import Graph
 if TYPE_CHECKING:
     import numpy as np
 
+    from archdsl.targets.arch_given import Origin
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a target may ask for beside the graph: its weights (drawn or read on demand), and how a picture looks."""
+    """What a target may ask for beside the graph: its weights (drawn or read on demand), how a picture looks, and the
+    spec that the graph was made from. It tells what it leaves out by `note`."""
 
     weights: Callable[[], dict[str, np.ndarray]]
     depth: str = "block"
     renderer: str = "auto"
+    origin: Callable[[], Origin | None] = lambda: None
+    note: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +144,12 @@ def _arch(graph: Graph, request: Request) -> str:
 
 
 def _spec(graph: Graph, request: Request) -> str:
-    from archdsl.targets.arch_source import arch_source
+    from archdsl.targets.arch_source import written
 
-    return marks.marked_spec(arch_source(graph))
+    found = written(graph, request.origin())
+    for line in found.left:
+        request.note(f"left out: {line}")
+    return marks.marked_spec(found.text)
 
 
 def _graph(graph: Graph, request: Request) -> str:
