@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.problems.arguments import BoundTwice, TooManyArguments, UnknownArgument
@@ -12,7 +11,11 @@ from archdsl.syntax import tree
 
 
 def bound_with(
-    layer: LayerValue, given: tuple[tree.Argument, ...], evaluate: Callable[[tree.Expr], Any], *, replace: bool = False
+    layer: LayerValue,
+    given: tuple[tree.Argument, ...],
+    evaluate: Callable[[tree.Expr], Bound],
+    *,
+    replace: bool = False,
 ) -> LayerValue:
     """The layer with further arguments bound: positional ones fill the first parameters not yet bound.
 
@@ -34,5 +37,5 @@ def bound_with(
                 raise Found(UnknownArgument(item.name.span, layer.name, name, parameters))
             if name in bound and not (replace and name not in opened):
                 raise Found(BoundTwice(item.name.span, layer.name, name, bound[name].span))
-        bound[name] = Bound(evaluate(item.value), item.value.span)
+        bound[name] = evaluate(item.value)
     return LayerValue(layer.target, tuple(bound.items()), layer.defaults)

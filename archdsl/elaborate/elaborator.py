@@ -14,6 +14,7 @@ from archdsl.elaborate.expressions import Expressions
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.fuel import CHARACTERS, DEPTH, EDGE, LEVEL, NODE, OWNER, Fuel
 from archdsl.elaborate.problems import names, shapes, structure
+from archdsl.elaborate.trace import Decision, Trace
 from archdsl.elaborate.values import POISON, Flow, Labelled, LayerValue, Tensor
 from archdsl.gate import MODE, is_label
 from archdsl.ir import metrics
@@ -26,6 +27,7 @@ from archdsl.syntax import tree
 
 SHOWN_CALLS = 6
 SUGGESTED = 2000  # labels that are looked through for one that was meant
+_FIXED = frozenset([tree.Number, tree.Bool, tree.Nothing])
 
 
 class Elaborator:
@@ -41,7 +43,8 @@ class Elaborator:
         self.later: list[Callable[[], None]] = []  # claims about figures, held against the finished net
         self.order: list[float] = []  # of each node, its place among the declarations
         self.after: dict[int, int] = {}  # of each node of a side head, the node that it runs after
-        self._labels: dict[str, Flow] = {}
+        self.trace = Trace()
+        self._labels: dict[str, Flow] = self.trace.labels
         self._taken: dict[str, Span | None] = {}
         self._owners: dict[str, str] = {}  # of each path that an application of shared weights took, theirs
         self._applications: dict[str, Application] = {}  # the last one of the shared weights at each path
@@ -237,11 +240,13 @@ class Elaborator:
         self._applications[path] = Application(path, before is not None)
         return self._applications[path]
 
-    def label_text(self, label: tree.Label | None, env: Env) -> str | None:
+    def label_text(self, label: tree.Label | None, env: Env, place: Place) -> str | None:
         """The label as a relative path, `None` without one. Raises `Found` for what cannot be a path."""
         if label is None:
             return None
         text = label.name if isinstance(label, tree.Ident) else self.expressions.text(label, env)
+        if isinstance(label, tree.Text) and label.plain is None:
+            self.decided(place, label, env)
         if text is POISON:
             self.doubt = True
             return None
@@ -252,6 +257,13 @@ class Elaborator:
         if MODE in text.split("."):
             raise Found(names.ModeLabel(label.span, text))
         return str(text)
+
+    def decided(
+        self, place: Place, expression: tree.Expr, env: Env, outcome: bool | None = None, at: tree.Node | None = None
+    ) -> None:
+        """Notes that the structure hangs on the value of an expression, which stands at itself or at `at`."""
+        if type(expression) not in _FIXED:
+            self.trace.decisions.append(Decision(place.scope, env.noted(expression), at or expression, outcome))
 
     # ------------------------------------------------------------------ nodes
 

@@ -10,7 +10,7 @@ from archdsl.elaborate.found import Found
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.modules import Module
 from archdsl.elaborate.problems.names import AlreadyBound, TakenName
-from archdsl.elaborate.values import Bound, Flow, LayerValue, shown_all
+from archdsl.elaborate.values import Bound, Flow, LayerValue, Written, shown_all
 from archdsl.ops import INITIALIZERS, OPERATIONS
 from archdsl.source import Span
 from archdsl.syntax import tree
@@ -76,6 +76,7 @@ class Env:
     outer: Env | None = None
     names: dict[str, Any] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
+    written: dict[str, Written] = field(default_factory=dict)  # what the values of names were written as
     defaults: dict[str, dict[str, Bound]] = field(default_factory=dict)
     metrics: bool = False  # inside `expect` or a late `require`
     reading: bool = False  # a name may be a label
@@ -115,6 +116,13 @@ class Env:
             raise Found(AlreadyBound(name.span, name.name, self.module.spans[name.name]))
         self.names[name.name] = value
         self.spans[name.name] = name.span
+
+    def noted(self, expression: tree.Expr, at: int | None = None, part: int | None = None) -> Written:
+        """An expression as it is evaluated here and now."""
+        stream = self.stream
+        if stream is None:
+            return Written(expression, self, None, "", at, part)
+        return Written(expression, self, stream.here, stream.path, at, part)
 
     def default_arguments(self, word: str) -> dict[str, Bound]:
         """The defaults that hold for a name where it is written, inner ones over outer ones."""

@@ -17,6 +17,7 @@ from archdsl.elaborate.pending import Pendings
 from archdsl.elaborate.problems import arguments, names, shapes, structure
 from archdsl.elaborate.values import (
     POISON,
+    Bound,
     Family,
     Function,
     Labelled,
@@ -352,9 +353,13 @@ class Expressions:
             return layer
         span = given[0].span.to(given[-1].span)
         self.fuel.spend(span, ARGUMENT * len(given) + len(layer.bound) + len(layer.defaults))
-        made = bound_with(layer, given, lambda expression: self.value(expression, env), replace=replace)
+        made = bound_with(layer, given, lambda expression: self.bound(expression, env), replace=replace)
         self.weighed(made, span)
         return made
+
+    def bound(self, expression: tree.Expr, env: Env) -> Bound:
+        """An argument with its value."""
+        return Bound(self.value(expression, env), expression.span, env.noted(expression))
 
     def layer(self, placed: tree.Placed, env: Env) -> Any:
         """What is placed: a layer with the arguments bound here, shared weights, `None` for no layer, or poison."""

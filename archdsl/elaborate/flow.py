@@ -111,6 +111,7 @@ class Flows:
             if condition is POISON:
                 self.elaborator.doubt = True
                 return
+            self.elaborator.decided(place, statement.condition, env, condition)
             if condition:
                 yield statement.body, env, place
             elif isinstance(statement.otherwise, tree.If):
@@ -127,11 +128,15 @@ class Flows:
             items = self.expressions.listed(value, statement.iterable.span)
             idents = statement.names
         self.least.hold_loop(statement, len(items), env, len(self.elaborator.builder.nodes))
+        source = statement.count if isinstance(statement, tree.Repeat) else statement.iterable
+        self.elaborator.decided(place, source, env, None, statement)
         for number, item in enumerate(items):
             self.fuel.spend(statement.span, TURN)
             frame = env.inner()
-            for ident, value in zip(idents, self.expressions.apart(idents, item, env) if idents else (), strict=True):
+            parts = self.expressions.apart(idents, item, env) if idents else ()
+            for part, (ident, value) in enumerate(zip(idents, parts, strict=True)):
                 frame.bind(ident, value)
+                frame.written[ident.name] = env.noted(source, number, part if len(idents) > 1 else None)
             if statement.index is not None:
                 frame.bind(statement.index, number)
             scope = self.elaborator.builder.scope("iteration", place.scope, span=statement.span)
@@ -153,8 +158,9 @@ class Flows:
         except Found as found:
             self.elaborator.record(found.problem, stream_of(env).calls)
             values = (POISON,) * len(statement.names)
-        for ident, value in zip(statement.names, values, strict=True):
+        for part, (ident, value) in enumerate(zip(statement.names, values, strict=True)):
             env.bind(ident, value)
+            env.written[ident.name] = env.noted(statement.value, None, part if len(values) > 1 else None)
 
     def defaults(self, statement: tree.Defaults, env: Env) -> None:
         """Arguments that hold from here on, for operations and blocks named here."""
@@ -171,7 +177,7 @@ class Flows:
         layer = self.expressions.layer(statement.placed, env)
         if not isinstance(layer, LayerValue):
             raise Found(names.NotALayer(statement.placed.span, statement.placed.name.name, kind_of(layer)))
-        label = self.elaborator.label_text(statement.label, env)
+        label = self.elaborator.label_text(statement.label, env, place)
         application = stream_of(env).application
         path = self.elaborator.claim(place, label, statement.label.span, level=True, application=application)
         order = len(self.elaborator.builder.nodes) - 0.5
@@ -257,8 +263,11 @@ class Flows:
         return stream.here
 
     def _from(self, link: tree.From, env: Env, place: Place) -> Flow:
-        read = self.expressions.value(link.value, env.inner(reading=True))
+        reader = env.inner(reading=True)
+        read = self.expressions.value(link.value, reader)
         self.fuel.weigh(read, link.value.span)
+        if not isinstance(link.value, tree.Name):
+            self.elaborator.decided(place, link.value, reader)
         value = self.layers.literals(read, link.value.span, env, place)
         flow = flow_of(value)
         if flow is None:
@@ -268,7 +277,7 @@ class Flows:
     def _scope(self, scope: tree.Scope, env: Env, place: Place, role: str | None) -> Flow | None:
         """A label with a body opens a path level; a bare body, or the label `_`, opens none."""
         elaborator, stream = self.elaborator, stream_of(env)
-        label = elaborator.label_text(scope.label, env)
+        label = elaborator.label_text(scope.label, env, place)
         if label in (None, "_"):
             if role is not None:
                 index = elaborator.builder.scope("role", place.scope, role=role, span=scope.span)
@@ -306,7 +315,7 @@ class Flows:
         if not flows:
             raise Found(structure.EmptyBranches(link.span))
         stream.here = self.expressions.weighed(tuple(flows), link.span)
-        merge = None if link.merge is None else self.expressions.layer(link.merge, env)
+        merge = None if link.merge is None else self.layers.chosen(link.merge, env, place)
         if merge is None:
             return stream.here
         return self.layers.merge(merge, link.merge, env, inner) if link.merge else stream.here
@@ -338,6 +347,7 @@ class Flows:
         elaborator, stream = self.elaborator, stream_of(env)
         if link.condition is not None:
             condition = self.expressions.condition(link.condition, env)
+            self.elaborator.decided(place, link.condition, env, condition)
             if condition is not True:
                 self.body(link.body, env, place)
                 return stream.here

@@ -9,6 +9,7 @@ from archdsl.elaborate.environment import Env, Place
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.functions import is_whole
 from archdsl.elaborate.problems import arguments, names, structure
+from archdsl.elaborate.trace import Declared
 from archdsl.elaborate.values import POISON, Flow, flow_of, kind_of
 from archdsl.ops.base import Input
 from archdsl.syntax import tree
@@ -37,6 +38,7 @@ def _enter(elaborator: Elaborator, before: list[tree.Input], statement: tree.Inp
         raise Found(structure.UnnamedInputs(unnamed.span))
     path = elaborator.free_path(0, "input") if statement.name is None else statement.name.name
     flow = elaborator.add(Input(sizes=sizes), (), path, place, statement.span, None)
+    elaborator.trace.layers[len(builder.nodes) - 1] = Declared(env.noted(statement.size))
     if statement.name is not None:
         env.bind(statement.name, flow)
         elaborator.take(path, statement.name.span)

@@ -12,6 +12,7 @@ from archdsl.elaborate.found import Found
 from archdsl.elaborate.fuel import ARGUMENT, BLOCK
 from archdsl.elaborate.functions import is_whole
 from archdsl.elaborate.problems import arguments, names, shapes, structure
+from archdsl.elaborate.trace import Declared
 from archdsl.elaborate.values import (
     POISON,
     BlockValue,
@@ -50,12 +51,12 @@ class Layers:
     def place(self, link: tree.Layer, env: Env, place: Place, role: str | None) -> Flow | None:
         """What flows on behind a layer."""
         stream = stream_of(env)
-        layer = self.expressions.layer(link.placed, env)
+        layer = self.chosen(link.placed, env, place)
         if layer is None:
             return stream.here
         block = isinstance(layer, LayerValue) and isinstance(layer.target, BlockValue)
         if layer is POISON or (stream.here is POISON and not block):
-            self.elaborator.label_text(link.label, env)
+            self.elaborator.label_text(link.label, env, place)
             self.elaborator.spoil_label(link.label, place)
             if isinstance(layer, LayerValue):
                 self.make(layer, link.placed.span)
@@ -66,21 +67,28 @@ class Layers:
             if link.label is not None:
                 raise Found(names.SharedLabel(link.label.span, link.placed.name.name))
             return self._apply_shared(layer, link.placed.span, env, place)
-        label = self.elaborator.label_text(link.label, env)
+        label = self.elaborator.label_text(link.label, env, place)
         span = link.label.span if link.label is not None else link.placed.span
         if isinstance(layer.target, BlockValue):
             return self._enter(layer, layer.target, label, span, link.placed.span, env, place, role)
         if role is not None:
             scope = self.elaborator.builder.scope("role", place.scope, role=role, span=link.span)
             place = replace(place, scope=scope)
-        return self._operate(self.make(layer, link.placed.span), label, span, link.placed, env, place)
+        return self._operate(layer, self.make(layer, link.placed.span), label, span, link.placed, env, place)
+
+    def chosen(self, placed: tree.Placed, env: Env, place: Place) -> Any:
+        """What is placed under a name."""
+        name = placed.name.name
+        if env.find(name)[0]:
+            self.elaborator.decided(place, tree.Name(placed.name.span, name), env, None, placed)
+        return self.expressions.layer(placed, env)
 
     def merge(self, layer: Any, placed: tree.Placed, env: Env, place: Place) -> Flow | None:
         """What flows on behind the merge of branches."""
         if isinstance(layer, Poison):
             return POISON
         if isinstance(layer, LayerValue) and not isinstance(layer.target, BlockValue):
-            return self._operate(self.make(layer, placed.span), None, placed.span, placed, env, place)
+            return self._operate(layer, self.make(layer, placed.span), None, placed.span, placed, env, place)
         return self.place(tree.Layer(placed.span, None, placed), env, place, None)
 
     def literals(self, value: Any, span: Span, env: Env, place: Place) -> Any:
@@ -90,11 +98,11 @@ class Layers:
         if not starts(value):
             return value
         op = self.make(value, span)
-        return op if op is POISON else self._started(op, span, env, place)
+        return op if op is POISON else self._started(value, op, span, env, place)
 
-    def _started(self, op: Op, span: Span, env: Env, place: Place) -> Flow:
+    def _started(self, layer: LayerValue, op: Op, span: Span, env: Env, place: Place) -> Flow:
         path = self.elaborator.free_path(place.scope, op.word)
-        return self._add(op, (), path, place, span, env)
+        return self._add(layer, op, (), path, place, span, env)
 
     # -------------------------------------------------------------- operations
 
@@ -146,7 +154,14 @@ class Layers:
         raise Found(arguments.WrongKind(span, "a number, a list, a string or a word", kind_of(value)))
 
     def _operate(
-        self, op: Any, label: str | None, span: Span, placed: tree.Placed, env: Env, place: Place
+        self,
+        layer: LayerValue,
+        op: Any,
+        label: str | None,
+        span: Span,
+        placed: tree.Placed,
+        env: Env,
+        place: Place,
     ) -> Flow | None:
         elaborator, stream = self.elaborator, stream_of(env)
         flow = stream.here
@@ -168,11 +183,20 @@ class Layers:
             path = elaborator.claim(
                 place, None if label == "_" else label, span, level=False, application=stream.application
             )
-        result = self._add(op, inputs, path, place, placed.span, env)
+        result = self._add(layer, op, inputs, path, place, placed.span, env)
         elaborator.set_label(path, result)
         return result
 
-    def _add(self, op: Op, inputs: tuple[Tensor, ...], path: str, place: Place, span: Span, env: Env) -> Flow:
+    def _add(
+        self,
+        layer: LayerValue,
+        op: Op,
+        inputs: tuple[Tensor, ...],
+        path: str,
+        place: Place,
+        span: Span,
+        env: Env,
+    ) -> Flow:
         elaborator, stream = self.elaborator, stream_of(env)
         values = tuple(tensor.value for tensor in inputs)
         taken = tuple(elaborator.builder.shape(value) for value in values)
@@ -180,13 +204,15 @@ class Layers:
             self._same_weights(op, taken, path, span)
         self._few_results(op, taken, span)
         try:
-            return elaborator.add(op, values, path, place, span, stream.order)
+            flow = elaborator.add(op, values, path, place, span, stream.order)
         except ShapeError as error:
             if op.takes == "list" and error.argument is None:
                 raise Found(elaborator.merge_problem(error, op.word, inputs, span)) from None
             origins = tuple(elaborator.origin(value, span) for value in values)
             sizes = tuple(map(str, taken))
             raise Found(shapes.ShapeRejected(span, op.word, error.message, sizes, origins, error.hint)) from None
+        elaborator.trace.layers[len(elaborator.builder.nodes) - 1] = layer
+        return flow
 
     def _few_results(self, op: Op, taken: tuple[Shape, ...], span: Span) -> None:
         """Holds the number of values that one layer makes to the budget, before they are made."""
@@ -239,7 +265,7 @@ class Layers:
             or not issubclass(value.target, Init)
         ):
             raise Found(arguments.NotAnInit(call.span, kind_of(value)))
-        init, sizes, where = self._init_and_shape(value, call, env)
+        init, sizes, where, declared = self._init_and_shape(value, call, env)
         if init is POISON or spoilt(sizes):
             elaborator.spoil_label(statement.label, place)
             return
@@ -247,13 +273,15 @@ class Layers:
             raise Found(arguments.WrongKind(where, "a shape of positive whole numbers", kind_of(sizes)))
         if not all(is_whole(size) and size > 0 for size in sizes):
             raise Found(arguments.WrongKind(where, "a shape of positive whole numbers", shown(sizes)))
-        label = elaborator.label_text(statement.label, env)
+        label = elaborator.label_text(statement.label, env, place)
         path = elaborator.claim(place, label, statement.label.span, level=False, application=stream.application)
         op = Learned(init=init, sizes=sizes)
         elaborator.set_label(path, elaborator.add(op, (), path, place, statement.span, stream.order))
+        elaborator.trace.layers[len(elaborator.builder.nodes) - 1] = declared
 
-    def _init_and_shape(self, value: LayerValue, call: tree.Placed, env: Env) -> tuple[Any, Any, Span]:
-        """The initialiser of a `param` and its shape, which is the argument after the initialiser's own, and where."""
+    def _init_and_shape(self, value: LayerValue, call: tree.Placed, env: Env) -> tuple[Any, Any, Span, Declared]:
+        """The initialiser of a `param` and its shape, which is the argument after the initialiser's own, and where it
+        stands; then both as written."""
         named = {item.name.name: item for item in call.arguments if item.name is not None}
         if "shape" in named:
             rest, shape = tuple(item for item in call.arguments if item is not named["shape"]), named["shape"]
@@ -264,7 +292,8 @@ class Layers:
             shape = positional[-1]
             rest = tuple(item for item in call.arguments if item is not shape)
         sizes = self.expressions.value(shape.value, env)
-        return self.make(self.expressions.bind(value, rest, env), call.span), sizes, shape.value.span
+        layer = self.expressions.bind(value, rest, env)
+        return self.make(layer, call.span), sizes, shape.value.span, Declared(env.noted(shape.value), layer)
 
     # ------------------------------------------------------------------ blocks
 
@@ -296,6 +325,7 @@ class Layers:
             doc=block.declaration.doc,
             span=call,
         )
+        elaborator.trace.frames[scope] = frame
         self.body(block.declaration.body, frame, replace(place, scope=scope, path=path))
         result = stream_of(frame).here
         if level is not None and result is not None:
@@ -332,11 +362,12 @@ class Layers:
             if taken(parameter.name):
                 continue  # told already; in the body the name keeps its own meaning
             bound = values.get(parameter.name.name)
-            if bound is not None:
-                value = self._in_slot(bound.value, parameter.default, frame)
-            else:
+            if bound is None:
                 assert parameter.default is not None
-                value = self.expressions.value(parameter.default, frame)
+                bound = self.expressions.bound(parameter.default, frame)
+            value = self._in_slot(bound.value, parameter.default, frame)
+            if bound.written is not None:
+                frame.written[parameter.name.name] = bound.written
             frame.names[parameter.name.name] = value
             frame.spans[parameter.name.name] = parameter.name.span
         return frame
@@ -375,11 +406,13 @@ class Layers:
                 if inputs is None:
                     return POISON
                 scope = self._level_of(shared, "shared", span) if application.again else shared.scope
-                return self._add(op, inputs, shared.path, replace(place, scope=scope), span, env)
+                inside = replace(place, scope=scope)
+                return self._add(shared.layer, op, inputs, shared.path, inside, span, env)
             frame = self.frame(shared.layer, target, stream.here, shared.path, span, env)
             kind = "shared" if application.again else "block"
             facts = {"block": target.name, "arguments": plain_arguments(frame.names), "doc": target.declaration.doc}
             scope = self._level_of(shared, kind, span, **facts)
+            elaborator.trace.frames[scope] = frame
             self.body(target.declaration.body, frame, replace(place, scope=scope, path=shared.path))
             return stream_of(frame).here
         finally:

@@ -39,6 +39,7 @@ def run(
     assert isinstance(layer.target, BlockValue)
     declaration, flows = layer.target.declaration, Flows(elaborator)
     env = flows.layers.frame(layer, layer.target, None, "", arch.declaration.name.span, None)
+    elaborator.trace.frames[0] = env
     stream = stream_of(env)
     for name, value in symbols.items():
         env.names[name] = value
@@ -54,6 +55,7 @@ def run(
         "doc": arch.declaration.doc or arch.module.file.doc or declaration.doc,
         "digest": arch.module.digest,
         "source": plain(PurePath(arch.module.source.name).name),  # where it lies leaves no trace
+        "trace": elaborator.trace,
     }
     elaborator.builder.scopes[0] = replace(
         elaborator.builder.scopes[0],
@@ -102,7 +104,9 @@ def _outputs(flows: Flows, env: Env, elaborator: Elaborator, declaration: tree.B
     statement, frame = flows.outputs
     outputs: list[Output] = []
     for item in statement.items:
-        value = elaborator.expressions.value(item.value, frame.inner(reading=True))
+        reader = frame.inner(reading=True)
+        value = elaborator.expressions.value(item.value, reader)
+        elaborator.decided(Place(0, ""), item.value, reader)
         flow = flow_of(value)
         if not isinstance(flow, Tensor):
             raise Found(names.NotAFlow(item.value.span, kind_of(value)))
@@ -157,6 +161,7 @@ def _ordered(program: Program, elaborator: Elaborator) -> Program:
     declared = sorted(every, key=lambda index: elaborator.order[index])
     run = sorted(every, key=lambda index: (elaborator.after.get(index, index), index in elaborator.after, index))
     if run == list(every) and declared == run:
+        elaborator.trace.finish(program, run)
         return program
     new = {old: index for index, old in enumerate(run)}
 
@@ -165,7 +170,9 @@ def _ordered(program: Program, elaborator: Elaborator) -> Program:
 
     nodes = tuple(replace(program.nodes[old], inputs=tuple(map(moved, program.nodes[old].inputs))) for old in run)
     outputs = tuple(replace(output, value=moved(output.value)) for output in program.outputs)
-    return replace(program, nodes=nodes, outputs=outputs, declared=tuple(new[old] for old in declared))
+    program = replace(program, nodes=nodes, outputs=outputs, declared=tuple(new[old] for old in declared))
+    elaborator.trace.finish(program, run)
+    return program
 
 
 def _hold_budgets(program: Program, elaborator: Elaborator) -> None:

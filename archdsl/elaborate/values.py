@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.ir.program import Value
 from archdsl.ops.base import Described, Init, Op, Word
@@ -69,12 +69,27 @@ class SharedValue:
     scope: int
 
 
+class Written(NamedTuple):
+    """An expression as it was evaluated: the frame that it stands in, what flowed there, and the level of its labels.
+
+    A loop's variable is item `at` of the list that the expression gives, and of that item part `part`.
+    """
+
+    expression: tree.Expr
+    env: Any
+    here: Flow | None = None
+    path: str = ""
+    at: int | None = None
+    part: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An argument as bound: its value and where it was written."""
+    """An argument as bound: its value, where it was written, and what was written."""
 
     value: Any
     span: Span = field(compare=False)
+    written: Written | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

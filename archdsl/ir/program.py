@@ -91,6 +91,7 @@ class Program:
     declared: tuple[
         int, ...
     ] = ()  # node indices in statement order, where side heads or shared weights make it another
+    trace: Any = field(default=None, compare=False, repr=False)  # how its spec says it, as the elaborator noted
 
     def shape(self, value: Value) -> Shape:
         """The shape of a value, without its batch."""

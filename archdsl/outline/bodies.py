@@ -64,7 +64,7 @@ def chain(builds: list[Build]) -> Chain:
         while end < len(builds) and builds[end] == builds[at]:
             end += 1
         least = 3 if isinstance(builds[at], Leaf) else 2
-        folded += [Repeat(builds[at], end - at)] if end - at >= least else builds[at:end]
+        folded += [Repeat(builds[at], end - at, tuple(builds[at:end]))] if end - at >= least else builds[at:end]
         at = end
     return Chain(tuple(folded))
 
@@ -77,7 +77,7 @@ def chain_body(build: Chain) -> Body:
 def leaf(graph: Graph, index: int, forms: Forms) -> Leaf:
     """The module of one node."""
     assert forms.module is not None, graph.nodes[index].path
-    return Leaf(forms.module, forms.setup, isinstance(graph.nodes[index].op, Learned))
+    return Leaf(forms.module, forms.setup, isinstance(graph.nodes[index].op, Learned), index)
 
 
 @dataclass(slots=True)
@@ -229,7 +229,8 @@ def _fold_families(body: Body) -> Body:
             first = body.steps[at]
             assert first.access is not None
             base, number = _numbered(first.access[0])
-            build = Repeat(kept[first.access[0]].build, end - at)
+            alike = tuple(kept[step.access[0]].build for step in body.steps[at:end] if step.access)
+            build = Repeat(kept[first.access[0]].build, end - at, alike)
             for step in body.steps[at:end]:
                 assert step.access is not None
                 names[step.access[0]] = None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archdsl.graph.graph import Graph
 from archdsl.outline.bodies import body, chain, chain_body, has_setup, is_chain, leaf, shape, without
 from archdsl.outline.call import Call, without_inplace
-from archdsl.outline.holes import Hole, body_holes, build_shape
+from archdsl.outline.formulas import Option
+from archdsl.outline.holes import Hole, Initial, body_holes, build_shape, call_holes, fill_call
 from archdsl.outline.levels import Level, levels
-from archdsl.outline.model import Body, Build, Chain, Class, Describe, Expression, New, Outline, Parameter
-from archdsl.outline.table import parameters
+from archdsl.outline.model import Body, Build, Chain, Class, Common, Describe, Expression, New, Outline, Parameter
+from archdsl.outline.record import Places, Record, record_of
+from archdsl.outline.rules import Explain
+from archdsl.outline.table import ordered, parameters
+from archdsl.outline.terms import Key
 
 CLASSES = "num_classes"
 MOST_STEPS_TO_JOIN = 200
@@ -24,13 +28,16 @@ def outline(
     describe: Describe,
     optional: Callable[[str], bool] = str.isidentifier,
     named: Callable[[str], str] = str,
+    explain: Explain | None = None,
+    common: tuple[Common, ...] = (),
 ) -> Outline:
     """The classes of a net as a target would write it. Every legal graph has one; linear in the graph.
 
     `optional` says of a child's name whether a class can take that child as an argument, and `named` makes the name of
-    a parameter one that the target can have.
+    a parameter one that the target can have. `explain` says what the target's literals are, so that an untouched
+    graph's classes say what its spec says; `common` are statements of the net's own.
     """
-    return _Outliner(graph, _remembered(describe), optional, named).run()
+    return _Outliner(graph, _remembered(describe), optional, named, explain, common).run()
 
 
 @dataclass(slots=True)
@@ -45,14 +52,23 @@ class _Group:
 
 class _Outliner:
     def __init__(
-        self, graph: Graph, describe: Describe, optional: Callable[[str], bool], named: Callable[[str], str]
+        self,
+        graph: Graph,
+        describe: Describe,
+        optional: Callable[[str], bool],
+        named: Callable[[str], str],
+        explain: Explain | None,
+        common: tuple[Common, ...],
     ) -> None:
         self.graph, self.describe, self.optional, self.named = graph, describe, optional, named
+        self.explain, self.common = explain, common
         self.builds: dict[int, Build] = {}
         self.classes: list[Class] = []
+        self.record: Record | None = None
 
     def run(self) -> Outline:
         root = levels(self.graph, self._written)
+        self.record = record_of(self.graph, root, self.explain, self.named, self._is_class)
         for rank in _ranked(root):
             self._rank([level for level in rank if level is not root])
         made = self._body(root)
@@ -63,6 +79,10 @@ class _Outliner:
         """The module and the function of a node, whether it writes over its operand or not."""
         forms = self.describe(self.graph, index)
         return tuple(call and without_inplace(call) for call in (forms.module, forms.function))
+
+    def _is_class(self, level: Level) -> bool:
+        """Whether a level is a class of its own, and not written where it stands."""
+        return isinstance(self.builds[id(level)], New)
 
     def _rank(self, found: Iterable[Level]) -> None:
         """Builds for levels whose children have theirs."""
@@ -107,19 +127,63 @@ class _Outliner:
     def _class(self, groups: Iterable[_Group]) -> None:
         for group in groups:
             rows = [self._row(group, made) for _, made in group.members]
-            arguments = [dict(level.scope.arguments) if level.scope else {} for level, _ in group.members]
-            taken = frozenset([group.option] if group.option else [])
-            holes, found = parameters(rows, arguments, taken, self.named)
-            level = group.members[0][0]
-            if not level.path:
-                holes, found = _with_classes(holes, rows[0], dict(self.graph.program.parameters))
-            self.classes.append(
-                Class(_named(self.graph, level), group.body, holes, found, group.chained, _doc(self.graph, level))
-            )
+            made_class = self._recorded(group, rows) if self.record else self._guessed(group, rows)
+            self.classes.append(made_class)
             for at, (member, made) in enumerate(group.members):
-                values = tuple(parameter.values[at] for parameter in found)
+                values = tuple(parameter.values[at] for parameter in made_class.parameters)
                 option = _option(group, made)
-                self.builds[id(member)] = New(len(self.classes) - 1, values, option)
+                applied = id(member) if self.record else -1
+                self.builds[id(member)] = New(len(self.classes) - 1, values, option, applied)
+
+    def _guessed(self, group: _Group, rows: list[list[Hole]]) -> Class:
+        """The class of levels of which nothing but their values is known."""
+        arguments = [dict(level.scope.arguments) if level.scope else {} for level, _ in group.members]
+        taken = frozenset([group.option] if group.option else [])
+        holes, found, _ = parameters(rows, arguments, taken, self.named)
+        level = group.members[0][0]
+        common: tuple[Call, ...] = ()
+        if not level.path:
+            holes, found = _with_classes(holes, rows[0], dict(self.graph.program.parameters))
+            common = tuple(item.call for item in self.common)
+        name, doc = _named(self.graph, level), _doc(self.graph, level)
+        return Class(name, group.body, holes, found, group.chained, doc, common=common)
+
+    def _recorded(self, group: _Group, rows: list[list[Hole]]) -> Class:
+        """The class of levels in the terms of their spec; what these do not tell is found from values."""
+        assert self.record is not None
+        option = None
+        if group.option is not None:
+            has = tuple(any(item.name == group.option for item in made.attributes) for _, made in group.members)
+            option = Option(group.option, has)
+        if not group.members[0][0].path:
+            rows = [[*rows[0], *self._common_holes()]]
+        solved = self.record.solve([level for level, _ in group.members], rows, option)
+        level = group.members[0][0]
+        named = dict(zip((item.name for item in solved.parameters), solved.keys, strict=True))
+        arguments = [dict(level.scope.arguments) if level.scope else {} for level, _ in group.members]
+        taken = {*named, *(name for name, _ in solved.locals), *([group.option] if group.option else [])}
+        holes, more, columns = parameters(rows, arguments, frozenset(taken), self.named, solved.holes, solved.open)
+        found = ordered([*solved.parameters, *more])
+        keys: list[Key | Places] = [named[item.name] if item.name in named else columns[item.name] for item in found]
+        for at, (level, _) in enumerate(group.members):
+            self.record.keep(level, rows[at], keys, solved, at)
+        name, doc = _named(self.graph, level), _doc(self.graph, level)
+        own, common = self._apart(holes) if not level.path else (holes, ())
+        told = solved.locals, solved.guards
+        return Class(name, group.body, own, tuple(found), group.chained, doc, *told, common)
+
+    def _common_holes(self) -> Iterator[Hole]:
+        """The literals of the statements that the net's class makes for many nodes."""
+        for item in self.common:
+            for hole in call_holes(item.call):
+                sources = (Initial(node, tensor, item.call.function, hole.name) for node, tensor in item.tensors)
+                yield replace(hole, sources=tuple(sources))
+
+    def _apart(self, holes: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Call, ...]]:
+        """The literals of the body, and the common statements with theirs."""
+        count = sum(1 for _ in self._common_holes())
+        values = iter(holes[len(holes) - count :])
+        return holes[: len(holes) - count], tuple(fill_call(item.call, values) for item in self.common)
 
     def _row(self, group: _Group, made: Body) -> list[Hole]:
         if group.option is not None:

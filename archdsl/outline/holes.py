@@ -18,15 +18,47 @@ class Hole:
     value: Any
     default: Any = REQUIRED
     kind: str = ""
+    sources: tuple[Source, ...] = ()
 
 
-def call_holes(call: Call) -> Iterator[Hole]:
-    """The literals of a call, in order."""
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A literal of a node's call."""
+
+    node: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Initial:
+    """A literal of the statement `function` that gives a node's tensor its initial values."""
+
+    node: int
+    tensor: str
+    function: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """An argument of an application of a level that is a class."""
+
+    level: int
+    parameter: int
+
+
+Source = Literal | Initial | Passed
+
+
+def call_holes(call: Call, node: int = -1, tensor: str | None = None) -> Iterator[Hole]:
+    """The literals of a call, in order; that of a node, or the statement for one of its tensors."""
     for argument in call.arguments:
         if isinstance(argument.value, Call):
-            yield from call_holes(argument.value)
+            yield from call_holes(argument.value, node, tensor)
         elif not isinstance(argument.value, Operand | Symbol):
-            yield Hole(argument.name, argument.value, argument.default)
+            name = argument.name
+            source = Literal(node, name) if tensor is None else Initial(node, tensor, call.function, name)
+            yield Hole(name, argument.value, argument.default, "", (source,) if node >= 0 else ())
 
 
 def fill_call(call: Call, values: Iterator[Any]) -> Call:
@@ -58,12 +90,13 @@ def build_holes(build: Build, parameters: Any) -> Iterator[Hole]:
     """The literals of a build, in order. `parameters(cls)` gives the parameters of a class, for names and defaults."""
     match build:
         case Leaf():
-            yield from call_holes(build.call)
-            for _, call in build.setup:
-                yield from call_holes(call)
+            yield from call_holes(build.call, build.node)
+            for tensor, call in build.setup:
+                yield from call_holes(call, build.node, tensor)
         case New():
-            for parameter, value in zip(parameters(build.cls), build.arguments, strict=True):
-                yield Hole(parameter.name, value, parameter.default, parameter.kind)
+            for at, (parameter, value) in enumerate(zip(parameters(build.cls), build.arguments, strict=True)):
+                passed = (Passed(build.level, at),) if build.level >= 0 else ()
+                yield Hole(parameter.name, value, parameter.default, parameter.kind, passed)
             for _, option in build.options:
                 if option is not None:
                     yield from build_holes(option, parameters)
@@ -71,7 +104,10 @@ def build_holes(build: Build, parameters: Any) -> Iterator[Hole]:
             for child in build.children:
                 yield from build_holes(child, parameters)
         case Repeat():
-            yield from build_holes(build.child, parameters)
+            alike = [build_holes(child, parameters) for child in build.alike or (build.child,)]
+            for first, *others in zip(*alike, strict=True):
+                more = tuple(source for hole in others for source in hole.sources)
+                yield replace(first, sources=first.sources + more) if more else first
             yield Hole("depth", build.count)
         case Holder():
             for _, child in build.children:
@@ -83,11 +119,12 @@ def fill_build(build: Build, values: Iterator[Any]) -> Build:
     match build:
         case Leaf():
             call = fill_call(build.call, values)
-            return Leaf(call, tuple((name, fill_call(item, values)) for name, item in build.setup), build.tensor)
+            setup = tuple((name, fill_call(item, values)) for name, item in build.setup)
+            return Leaf(call, setup, build.tensor, build.node)
         case New():
             arguments = tuple(next(values) for _ in build.arguments)
             options = tuple((name, option and fill_build(option, values)) for name, option in build.options)
-            return New(build.cls, arguments, options)
+            return New(build.cls, arguments, options, build.level)
         case Chain():
             return Chain(tuple(fill_build(child, values) for child in build.children))
         case Repeat():
@@ -127,7 +164,7 @@ def body_holes(body: Body, parameters: Any) -> Iterator[Hole]:
             yield from build_holes(attribute.build, parameters)
     for step in body.steps:
         if step.call is not None:
-            yield from call_holes(step.call)
+            yield from call_holes(step.call, step.nodes)
 
 
 def fill_body(body: Body, values: Iterator[Any]) -> Body:

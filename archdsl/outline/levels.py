@@ -6,7 +6,7 @@ One that is left and entered again is a holder: its children become steps of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archdsl.graph.graph import Graph
@@ -36,6 +36,15 @@ class Level:
     outputs: tuple[Value, ...] = ()
     training: bool = False
     rank: int = 0
+    scope_at: int = 0  # the index of the scope that opened it, or of the one around it
+
+    def nodes(self) -> Iterator[int]:
+        """All nodes in it."""
+        for item in self.items:
+            if item.level is None:
+                yield item.node
+            else:
+                yield from item.level.nodes()
 
     @property
     def block(self) -> str | None:
@@ -112,9 +121,23 @@ class _Levels:
         path = ".".join(self.parts[nodes[0]][:depth])
         level = Level(path, self.openers.get(path))
         level.items = self._items(nodes, depth)
+        level.scope_at = self._opener(path, nodes[0])
         level.inputs, level.outputs = self._reads(nodes), self._gives(nodes)
         level.training = all(self.graph.nodes[index].training for index in nodes)
         return level
+
+    def _opener(self, path: str, node: int) -> int:
+        """The scope of this application: the outermost one around a node of it that stands at the path or below it."""
+        scopes = self.graph.scopes
+        found = current = self.graph.nodes[node].scope
+        inside = f"{path}."
+        while scopes[current].path == path or scopes[current].path.startswith(inside):
+            found = current
+            parent = scopes[current].parent
+            if parent is None:
+                break
+            current = parent
+        return found if scopes[found].path == path and scopes[found].opens else current
 
     def _reads(self, nodes: list[int]) -> tuple[Value, ...]:
         """The values from outside, in the order in which they are first read."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from archdsl.graph.graph import Graph
 from archdsl.outline.call import Call
+from archdsl.outline.terms import Key, Term, evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Leaf:
     call: Call
     setup: tuple[tuple[str, Call], ...] = ()
     tensor: bool = False
+    node: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class New:
     cls: int
     arguments: tuple[Any, ...]
     options: tuple[tuple[str, Build | None], ...] = ()
+    level: int = field(default=-1, compare=False)  # which application of a level it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Repeat:
 
     child: Build
     count: Any
+    alike: tuple[Build, ...] = field(default=(), compare=False)  # all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +150,30 @@ class Expression:
         return value // self.divisor if self.divisor != 1 else value
 
 
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A literal as its spec writes it, in the names of the class's parameters."""
+
+    term: Term
+
+    def of(self, known: Mapping[str, Any]) -> Any:
+        """What it is for an instance with these arguments."""
+        return evaluate(self.term, cast(Mapping[Key, Any], known))
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What must be so of the parameters for the class to be what its spec says."""
+
+    condition: Term
+    outcome: bool
+    without: str = ""  # the optional child, where it must be so for want of that only
+
+
 def resolve(hole: Any, known: Mapping[str, Any]) -> Any:
     """The literal of a hole for an instance with these arguments."""
+    if isinstance(hole, Formula):
+        return hole.of(known)
     if isinstance(hole, Expression):
         return hole.of(known[hole.parameter])
     return tuple(resolve(item, known) for item in hole) if isinstance(hole, tuple) else hole
@@ -166,7 +192,17 @@ class Class:
     parameters: tuple[Parameter, ...]
     sequential: bool
     doc: str = ""
-    inputs: tuple[str, ...] = ()  # names, where the graph gives them
+    locals: tuple[tuple[str, Term], ...] = ()  # what its spec gives names
+    guards: tuple[Guard, ...] = ()
+    common: tuple[Call, ...] = ()  # of the net: the statements that many nodes have in common
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """A statement for initial values that the net's class makes for many nodes, and their tensors that it fills."""
+
+    call: Call
+    tensors: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,25 @@ from archdsl.graph.graph import Graph
 from archdsl.outline.bodies import chain
 from archdsl.outline.call import REQUIRED, Call, Operand
 from archdsl.outline.holes import call_holes, fill_body
-from archdsl.outline.model import Attribute, Build, Chain, Class, Expression, Holder, Leaf, New, Outline, Repeat
+from archdsl.outline.model import (
+    Attribute,
+    Build,
+    Chain,
+    Class,
+    Expression,
+    Formula,
+    Guard,
+    Holder,
+    Leaf,
+    New,
+    Outline,
+    Repeat,
+)
+from archdsl.outline.terms import Apply, Const, Named, Term, Var, walk
 from archdsl.targets.torch_forward import Forward
 from archdsl.targets.torch_init import NORM_OF, Shared
 from archdsl.targets.torch_names import attribute, fields, hidden, hidden_in_container, variable
+from archdsl.targets.torch_terms import denied, term_doc
 from archdsl.targets.torch_text import Brackets, Doc, Marked, Spread, definition, docstring, flat, literal, statement
 from archdsl.targets.torch_words import argument_text, child, expression_text, is_list
 
@@ -27,7 +43,12 @@ def class_lines(outline: Outline, at: int, names: list[str], *, graph: Graph | N
 class _Writer:
     def __init__(self, outline: Outline, at: int, names: list[str], graph: Graph | None, shared: Shared) -> None:
         cls = outline.classes[at]
-        self.outline, self.names, self.graph, self.shared = outline, names, graph, shared
+        self.outline, self.names, self.graph = outline, names, graph
+        told = iter(cls.common)
+        self.shared: Shared = {
+            name: {tensor: (next(told), optional) for tensor, (_, optional) in tensors.items()}
+            for name, tensors in shared.items()
+        }
         self.kept: dict[str, str] = {}  # parameters that forward needs, by name: the attributes that keep them
         self.cls: Class = replace(cls, body=fill_body(cls.body, iter(self._holes(cls))))
         self.name = names[at]
@@ -45,9 +66,23 @@ class _Writer:
         """A literal or expression, its parameter read from `self`; a size holds several."""
         if isinstance(hole, tuple):
             return tuple(self._from_self(cls, item) for item in hole)
+        if isinstance(hole, Formula):
+            return Formula(self._kept(cls, hole.term))
         if not isinstance(hole, Expression):
             return hole
         return replace(hole, parameter=f"self.{self._keep(cls, hole.parameter)}")
+
+    def _kept(self, cls: Class, term: Term) -> Term:
+        """A term whose parameters are read from `self`."""
+        match term:
+            case Var():
+                return Var(f"self.{self._keep(cls, str(term.key))}")
+            case Named():
+                return Var(f"self.{self._keep(cls, term.name)}")
+            case Apply():
+                return Apply(term.op, tuple(self._kept(cls, part) for part in term.parts))
+            case _:
+                return term
 
     def _keep(self, cls: Class, name: str) -> str:
         if name not in self.kept:
@@ -98,10 +133,48 @@ class _Writer:
             else:
                 items.append(self._build(part))
         call = statement("", Brackets("super().__init__", tuple(items)), BODY)
-        return [*definition("__init__", self._parameters(), "None", 4), *before, *call]
+        return [*definition("__init__", self._parameters(), "None", 4), *self._told(), *before, *call]
+
+    def _told(self) -> list[str]:
+        """What the spec gives names, as far as it is used, and what must be so for the class to be the spec's block."""
+        used = [*self._building(), *(guard.condition for guard in self.cls.guards)]
+        wanted = _names_in([*used, *(term for name, term in self.cls.locals if name in self.kept)]) | set(self.kept)
+        lines: list[str] = []
+        for name, term in self.cls.locals:
+            if name in wanted:
+                lines += statement(f"{name} = ", term_doc(term), BODY)
+        for guard in self.cls.guards:
+            lines += self._guard(guard)
+        return lines
+
+    def _building(self) -> Iterator[Term]:
+        """The terms that `__init__` shows."""
+        last = sum(1 for step in self.cls.body.steps if step.call is not None for _ in call_holes(step.call))
+        holes: list[Any] = list(self.cls.holes[: len(self.cls.holes) - last])
+        holes += [hole.value for call in self.cls.common for hole in call_holes(call)]
+        while holes:
+            hole = holes.pop()
+            if isinstance(hole, tuple):
+                holes += hole
+            elif isinstance(hole, Formula):
+                yield hole.term
+
+    def _guard(self, guard: Guard) -> list[str]:
+        wrong = denied(guard.condition) if guard.outcome else guard.condition
+        said = f"{self.name} is built in another way where {flat(term_doc(wrong))}"
+        if guard.without:
+            said = f"{self.name} needs {guard.without} where {flat(term_doc(wrong))}"
+            wrong = Apply("and", (Apply("==", (Var(guard.without), Const(None))), wrong))
+        lines = statement("if ", term_doc(wrong), BODY, 1)
+        lines[-1] += ":"
+        return [*lines, *statement("raise ", Brackets("ValueError", (literal(said),)), BODY + 4)]
 
     def _init(self) -> list[str]:
-        lines = [*definition("__init__", self._parameters(), "None", 4), " " * BODY + "super().__init__()"]
+        lines = [
+            *definition("__init__", self._parameters(), "None", 4),
+            " " * BODY + "super().__init__()",
+            *self._told(),
+        ]
         lines += [" " * BODY + f"self.{kept} = {name}" for name, kept in self.kept.items()]
         for item in self.cls.body.attributes:
             lines += self._attribute(item)
@@ -142,7 +215,7 @@ class _Writer:
     def _family(self, item: Attribute) -> list[str]:
         assert isinstance(item.build, Repeat)
         assert item.first is not None
-        count = expression_text(item.build.count)
+        count = flat(expression_text(item.build.count))
         last = f"{item.first}, {item.first} + {count}" if item.first else count
         if item.first and isinstance(item.build.count, int):
             last = f"{item.first}, {item.first + item.build.count}"
@@ -239,7 +312,7 @@ class _Writer:
             case Chain():
                 return Brackets("nn.Sequential", tuple(self._build(child) for child in build.children))
             case Repeat():
-                count = expression_text(build.count)
+                count = flat(expression_text(build.count))
                 inner = Spread((self._build(build.child), f"for _ in range({count})"))
                 return Marked("*", Brackets("", (inner,), "[", "]", loose=True))
             case Holder():
@@ -347,6 +420,11 @@ class _Writer:
 
 def _named_tuple(name: str, doc: str, fields: list[str]) -> list[str]:
     return [f"class {name}(NamedTuple):", *docstring(doc, 4), "", *(f"    {field}: Tensor" for field in fields), "", ""]
+
+
+def _names_in(terms: Iterable[Term]) -> set[str]:
+    """The `let`s in some terms."""
+    return {part.name for term in terms for part in walk(term) if isinstance(part, Named)}
 
 
 def _comma(doc: Doc, more: bool) -> Doc:

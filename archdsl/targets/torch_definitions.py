@@ -38,6 +38,13 @@ class StochasticDepth(nn.Module):
         return f"p={self.p}"
 '''
 
+_MAKE_DIVISIBLE = '''\
+def make_divisible(value: float, by: int = 8) -> int:
+    """The nearest multiple of `by` that is not smaller by more than a tenth."""
+    rounded = max(by, int(value + by / 2) // by * by)
+    return rounded + by if rounded < 0.9 * value else rounded
+'''
+
 _CHANNEL_LAYER_NORM = '''\
 class ChannelLayerNorm(nn.LayerNorm):
     """Layer normalization along one axis, the channels."""
@@ -354,6 +361,7 @@ def _pool(template: str, dims: int) -> str:
 
 
 DEFINITIONS: Final[dict[str, str]] = {
+    "make_divisible": _MAKE_DIVISIBLE,
     "StochasticDepth": _STOCHASTIC_DEPTH,
     "ChannelLayerNorm": _CHANNEL_LAYER_NORM,
     "center_crop": _CENTER_CROP,

@@ -12,6 +12,7 @@ from archdsl.ir.program import Node
 from archdsl.ops.base import Init, Op, Tensor
 from archdsl.ops.init import DEFAULT_WEIGHT, default_bias
 from archdsl.outline.call import Argument, Call, Operand
+from archdsl.outline.model import Common
 from archdsl.targets.torch_definitions import DEFINITIONS
 
 _TARGET = Argument("tensor", Operand(0), positional=True)
@@ -102,16 +103,19 @@ def learned(init: Init, sizes: tuple[int, ...]) -> tuple[Call, tuple[tuple[str, 
 Shared = dict[str, dict[str, tuple[Call, bool]]]
 
 
-def shared(modules: Iterable[tuple[str, tuple[str, ...], tuple[tuple[str, Call], ...]]]) -> Shared:
+Modules = list[tuple[int, str, tuple[str, ...], tuple[tuple[str, Call], ...]]]
+
+
+def shared(modules: Modules) -> Shared:
     """What all modules of a class have in common: by class and tensor, its statement, and whether some lack the tensor.
 
-    `modules` are `(class, trainable tensors, statements)`. What is common is said once for the whole net, and holds for
-    the classes that inherit from one of torch's too.
+    `modules` are `(node, class, trainable tensors, statements)`. What is common is said once for the whole net, and
+    holds for the classes that inherit from one of torch's too.
     """
     statements: dict[tuple[str, str], dict[Call | None, int]] = {}
     counts: dict[str, int] = {}
     normed: set[str] = set()
-    for function, tensors, calls in modules:
+    for _, function, tensors, calls in modules:
         name = base(function)
         counts[name] = counts.get(name, 0) + 1
         given = dict(calls)
@@ -128,6 +132,18 @@ def shared(modules: Iterable[tuple[str, tuple[str, ...], tuple[tuple[str, Call],
         optional = seen[call] < counts[name] or (tensor == "bias" and name.startswith("nn.Conv"))
         found.setdefault(name, {})[tensor] = (call, optional)
     return found
+
+
+def common(found: Shared, modules: Modules) -> tuple[Common, ...]:
+    """The statements that are said once, in order, with the nodes that they are for."""
+    return tuple(
+        Common(
+            call,
+            tuple((node, tensor) for node, function, own, _ in modules if base(function) == name and tensor in own),
+        )
+        for name, tensors in found.items()
+        for tensor, (call, _) in tensors.items()
+    )
 
 
 def base(function: str) -> str:

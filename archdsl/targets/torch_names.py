@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from archdsl.targets.torch_definitions import DEFINITIONS
 
 # What the generated source itself names.
-RESERVED = frozenset({"torch", "nn", "F", "Tensor", "NamedTuple", "functools", "self"}) | DEFINITIONS.keys()
+RESERVED = frozenset({"torch", "nn", "F", "Tensor", "NamedTuple", "functools", "math", "self"}) | DEFINITIONS.keys()
 SPELLINGS = {
     "resnet": "ResNet",
     "resnext": "ResNeXt",

@@ -101,11 +101,12 @@ def _brackets(doc: Brackets, indent: int) -> list[str]:
     return [f"{doc.head}{doc.open}", *body, " " * indent + doc.close]
 
 
-def statement(mark: str, doc: Doc, indent: int) -> list[str]:
-    """Lines of `mark doc` with their indentation; a row that is too long stands in parentheses."""
-    if isinstance(doc, Spread) and indent + len(mark) + len(flat(doc)) > WIDTH:
+def statement(mark: str, doc: Doc, indent: int, after: int = 0) -> list[str]:
+    """Lines of `mark doc` with their indentation; a row that is too long stands in parentheses. `after` columns follow
+    on the last line."""
+    if isinstance(doc, Spread) and indent + len(mark) + len(flat(doc)) + after > WIDTH:
         doc = Brackets("", (doc,), loose=True)
-    first, *rest = laid(doc, indent, len(mark))
+    first, *rest = laid(doc, indent, len(mark), after)
     return [" " * indent + mark + first, *rest]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from archdsl.outline.call import Argument
-from archdsl.outline.model import Build, Expression, Holder
+from archdsl.outline.model import Build, Expression, Formula, Holder
 from archdsl.targets.torch_names import attribute, hidden, hidden_in_container
-from archdsl.targets.torch_text import Doc, literal
+from archdsl.targets.torch_terms import term_doc
+from archdsl.targets.torch_text import Brackets, Doc, flat, literal
 
 
 def argument_text(argument: Argument) -> Doc | None:
@@ -16,11 +17,13 @@ def argument_text(argument: Argument) -> Doc | None:
     return expression_text(value)
 
 
-def expression_text(value: object) -> str:
+def expression_text(value: object) -> Doc:
     """`width * 4`, `width // 16`, or a literal."""
     if isinstance(value, tuple):
-        inner = ", ".join(map(expression_text, value))
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
+        items = tuple(map(expression_text, value))
+        return f"({flat(items[0])},)" if len(items) == 1 else Brackets("", items)
+    if isinstance(value, Formula):
+        return term_doc(value.term)
     if not isinstance(value, Expression):
         return literal(value)
     if value.factor != 1:
