@@ -174,7 +174,7 @@ class Flows:
             target[placed.name.name] = {**target.get(placed.name.name, {}), **given}
 
     def _shared(self, statement: tree.Shared, env: Env, place: Place) -> None:
-        layer = self.expressions.layer(statement.placed, env)
+        layer = self.layers.chosen(statement.placed, env, place)
         if not isinstance(layer, LayerValue):
             raise Found(names.NotALayer(statement.placed.span, statement.placed.name.name, kind_of(layer)))
         label = self.elaborator.label_text(statement.label, env, place)

@@ -78,10 +78,14 @@ class Layers:
 
     def chosen(self, placed: tree.Placed, env: Env, place: Place) -> Any:
         """What is placed under a name."""
+        self._hangs_on(placed, env, place)
+        return self.expressions.layer(placed, env)
+
+    def _hangs_on(self, placed: tree.Placed, env: Env, place: Place) -> None:
+        """Notes that what stands here is what a variable says."""
         name = placed.name.name
         if env.find(name)[0]:
             self.elaborator.decided(place, tree.Name(placed.name.span, name), env, None, placed)
-        return self.expressions.layer(placed, env)
 
     def merge(self, layer: Any, placed: tree.Placed, env: Env, place: Place) -> Flow | None:
         """What flows on behind the merge of branches."""
@@ -259,6 +263,7 @@ class Layers:
         elaborator, stream = self.elaborator, stream_of(env)
         call = statement.call
         value = self.expressions.named(call.name.name, call.name.span, env)
+        self._hangs_on(call, env, place)
         if (
             not isinstance(value, LayerValue)
             or isinstance(value.target, BlockValue)

@@ -61,6 +61,13 @@ class Place:
 
 
 @dataclass(slots=True)
+class Fuel:
+    """How many expressions may still be read."""
+
+    left: int
+
+
+@dataclass(slots=True)
 class Origins:
     """Reads expressions as seen from inside one block's frame. `dim` gives a size of a value that flows."""
 
@@ -69,6 +76,7 @@ class Origins:
     labels: Mapping[str, Any]
     dim: Callable[[Value, int], Sym]
     shape: Callable[[Value], Shape]
+    fuel: Fuel
     known: dict[tuple[Any, ...], Sym] = field(default_factory=dict)
     local: dict[tuple[int, str], Sym] = field(default_factory=dict)
     kept: list[Env] = field(default_factory=list)  # so that the frames of comprehensions keep their identity
@@ -97,6 +105,9 @@ class Origins:
 
     def expression(self, expression: tree.Expr, place: Place) -> Sym:
         """The value of an expression; where that cannot be told, whatever it may depend on."""
+        self.fuel.left -= 1
+        if self.fuel.left < 0:
+            return UNKNOWN
         try:
             return _READ[type(expression)](self, expression, place)
         except (Found, CompileError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError):

@@ -14,11 +14,12 @@ from archdsl.elaborate.values import Bound, LayerValue, Written
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.outline.call import REQUIRED
-from archdsl.outline.origins import FOREIGN, Origins, Place, Sym, constant, frozen, item, plain_data
+from archdsl.outline.origins import FOREIGN, Fuel, Origins, Place, Sym, constant, frozen, item, plain_data
 from archdsl.outline.rules import Explain, Field, Half, Listed, Rule, Size
 from archdsl.outline.terms import Const, Key, Sides, Var, apply, product, total, variables
 from archdsl.syntax import tree
 
+MOST_READ = 5_000_000  # expressions that are read for one net; those beyond tell nothing
 POOLS = frozenset(["maxpool", "avgpool"])
 SPATIAL = frozenset(["adaptive_avgpool", "adaptive_maxpool", "upsample", "resize", "crop", "pad"])
 KEPT = frozenset(
@@ -45,6 +46,7 @@ class Net:
         self.graph, self.trace, self.explain = graph, trace, explain
         self.scopes = {id(frame): scope for scope, frame in trace.frames.items()}
         self.builder = {new: old for old, new in trace.order.items()}
+        self.fuel = Fuel(MOST_READ)
 
     def value(self, value: Value) -> Value:
         """A value by its node's place in the program."""
@@ -91,6 +93,7 @@ class Seen:
             net.trace.labels,
             lambda value, axis: self.size(net.value(value), axis),
             lambda value: net.graph.shape(net.value(value)),
+            net.fuel,
         )
 
     def _encloses(self, env: Env) -> bool:
