@@ -106,6 +106,12 @@ def is_pointwise(graph: Graph, match: Match[Conv] | Match[ConvTranspose]) -> boo
     return all(size == 1 for size in window.kernel) and not may_pad(graph, match)
 
 
+def as_size(numbers: Iterable[int]) -> int | tuple[int, ...]:
+    """Numbers for each axis as one, if they are equal."""
+    found = tuple(numbers)
+    return found[0] if len(set(found)) == 1 else found
+
+
 def lies_in(graph: Graph, match: Match[object], name: str) -> bool:
     """True if a node lies at or below a path, in a block, or under a role of this name."""
     path = match.node.path

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from archdsl.ops import BatchNorm, Conv, Relu
-from archdsl.passes.common import BY_SIZE, input_shape, is_shared, sides
+from archdsl.passes.common import BY_SIZE, as_size, input_shape, is_shared, sides
 from archdsl.passes.edit import Edit, Source
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
@@ -47,8 +47,8 @@ class FactorizeKernels(Pass):
             stride = window.stride if self.form == "stack" and number == strided else (1, 1)
             if self.form == "asymmetric":
                 stride = (1, window.stride[1]) if number == 0 else (window.stride[0], 1)
-            padding = tuple(side // 2 for side in kernel) if padded else 0
-            step = op.model_copy(update={"kernel": kernel, "stride": stride, "padding": padding})
+            shape = {"kernel": as_size(kernel), "stride": as_size(stride), "padding": "same" if padded else 0}
+            step = op.model_copy(update=shape)
             path = conv.node.path
             current = edit.add(step, (current,), at=conv.index, path=f"{path}.{3 * number}")[0]
             if number < len(kernels) - 1:

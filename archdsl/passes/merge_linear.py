@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from archdsl.ops.window import Window
 from archdsl.passes.arrays import Expr, MatMul, Permute, Plus, Reshape, Total
 from archdsl.passes.common import (
     BY_SIZE,
+    as_size,
     has_fixed_size,
     input_shape,
     is_pointwise,
@@ -117,21 +117,15 @@ def _joint(graph: Graph, first: Map, second: Map) -> Conv | Linear:
         return second.op.model_copy(update=update)
     inner, outer = _window(graph, one), _window(graph, two)
     stride = tuple(a * b for a, b in zip(inner.stride, outer.stride, strict=True))
-    update["stride"] = _size(stride)
+    update["stride"] = as_size(stride)
     if not is_pointwise(graph, one):
         update |= {name: getattr(one.op, name) for name in ("kernel", "dilation", "padding", "padding_mode")}
         if one.op.padding == "same_tf" and inner.stride != stride:  # by which it would pad otherwise
             update["padding"] = inner.sides
     elif any(step != 1 for step in inner.stride) and any(size != 1 for size in outer.kernel):
-        update["dilation"] = _size(a * b for a, b in zip(inner.stride, outer.dilation, strict=True))
+        update["dilation"] = as_size(a * b for a, b in zip(inner.stride, outer.dilation, strict=True))
         update["padding"] = 0
     return two.op.model_copy(update=update)
-
-
-def _size(numbers: Iterable[int]) -> int | tuple[int, ...]:
-    """Numbers for each axis as one, if they are equal."""
-    found = tuple(numbers)
-    return found[0] if len(set(found)) == 1 else found
 
 
 def _product(edit: Edit, first: Map, second: Map) -> Expr:

@@ -7,6 +7,7 @@ import re
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Node
 
+_POSITION = re.compile(r"\d+(_\d+)?\Z")  # as passes find a free one: `2`, then `2_2`
 _WORDED = re.compile(r"([a-z_]+?)(_\d+)?\Z")
 
 
@@ -41,7 +42,7 @@ class Places:
         """True if the name of a layer says only where it stood, or what it is."""
         tail = node.path.rpartition(".")[2]
         if node.op.numbered:
-            return tail.isdigit()
+            return _POSITION.match(tail) is not None
         match = _WORDED.match(tail)
         return match is not None and match[1] == node.op.word
 
