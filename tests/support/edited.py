@@ -35,12 +35,23 @@ def _place(module: nn.Module, random: Random, fits: Callable[[nn.Module], bool])
     return random.choice(paths) if paths else None
 
 
+def _part(module: nn.Module, path: str) -> nn.Module:
+    """The part at a path, whatever it is called (`get_submodule` finds none that is called as a method is)."""
+    return dict(module.named_modules())[path]
+
+
+def _put(module: nn.Module, path: str, new: nn.Module) -> None:
+    """Puts another part at a path."""
+    above, _, name = path.rpartition(".")
+    _part(module, above)._modules[name] = new
+
+
 def _layer_replaced(module: nn.Module, random: Random) -> str | None:
     """A linear layer or convolution by a new one of the same sizes, or of other kinds of numbers and with a bias."""
     path = _place(module, random, lambda part: type(part) in (nn.Linear, nn.Conv2d))
     if path is None:
         return None
-    old = module.get_submodule(path)
+    old = _part(module, path)
     if isinstance(old, nn.Linear):
         new: nn.Module = nn.Linear(old.in_features, old.out_features, bias=random.random() < 0.5)
     else:
@@ -48,7 +59,7 @@ def _layer_replaced(module: nn.Module, random: Random) -> str | None:
         new = nn.Conv2d(
             old.in_channels, old.out_channels, old.kernel_size, old.stride, old.padding, old.dilation, old.groups
         )  # type: ignore[arg-type]
-    module.set_submodule(path, new)
+    _put(module, path, new)
     return f"{path}: replaced"
 
 
@@ -56,7 +67,7 @@ def _layer_left_out(module: nn.Module, random: Random) -> str | None:
     path = _place(module, random, lambda part: isinstance(part, (nn.Dropout, *NORMS)))
     if path is None:
         return None
-    module.set_submodule(path, nn.Identity())
+    _put(module, path, nn.Identity())
     return f"{path}: left out"
 
 
@@ -64,7 +75,7 @@ def _layer_added(module: nn.Module, random: Random) -> str | None:
     path = _place(module, random, lambda part: isinstance(part, nn.Sequential))
     if path is None:
         return None
-    module.get_submodule(path).append(nn.Sequential(nn.Identity(), nn.Dropout(0.2)))  # type: ignore[operator]
+    _part(module, path).append(nn.Sequential(nn.Identity(), nn.Dropout(0.2)))  # type: ignore[operator]
     return f"{path}: a layer added"
 
 
@@ -73,7 +84,7 @@ def _number_changed(module: nn.Module, random: Random) -> str | None:
     path = _place(module, random, lambda part: isinstance(getattr(part, name, None), float))
     if path is None:
         return None
-    setattr(module.get_submodule(path), name, NUMBERS[name])
+    setattr(_part(module, path), name, NUMBERS[name])
     return f"{path}: {name} changed"
 
 
@@ -82,7 +93,7 @@ def _norms_changed(module: nn.Module, random: Random) -> str | None:
     path = _place(module, random, lambda part: any(isinstance(inner, NORMS) for inner in part.modules()))
     if path is None:
         return None
-    for part in module.get_submodule(path).modules():
+    for part in _part(module, path).modules():
         if isinstance(part, NORMS):
             part.track_running_stats, part.running_mean, part.running_var = False, None, None
     return f"{path}: norms without statistics"
@@ -93,8 +104,8 @@ def _norms_converted(module: nn.Module, random: Random) -> str | None:
     if path is None:
         return None
     # No group norm: torch 2.13 crashes in its backward pass after a frozen layer in the format `channels_last`.
-    channels = module.get_submodule(path).num_features
-    module.set_submodule(path, nn.InstanceNorm2d(channels, affine=True))  # type: ignore[arg-type]
+    channels = _part(module, path).num_features
+    _put(module, path, nn.InstanceNorm2d(channels, affine=True))  # type: ignore[arg-type]
     return f"{path}: an instance norm"
 
 
@@ -102,7 +113,7 @@ def _frozen(module: nn.Module, random: Random) -> str | None:
     path = _place(module, random, lambda part: next(part.parameters(), None) is not None)
     if path is None:
         return None
-    module.get_submodule(path).requires_grad_(False).eval()
+    _part(module, path).requires_grad_(False).eval()
     return f"{path}: frozen"
 
 
@@ -110,7 +121,7 @@ def _in_training(module: nn.Module, random: Random) -> str | None:
     path = _place(module, random, lambda part: True)
     if path is None:
         return None
-    module.get_submodule(path).train(random.random() < 0.5)
+    _part(module, path).train(random.random() < 0.5)
     return f"{path}: another mode"
 
 
@@ -130,13 +141,13 @@ def _tied(module: nn.Module, random: Random) -> str | None:
 
 def _buffer_added(module: nn.Module, random: Random) -> str | None:
     path = _place(module, random, lambda part: not hasattr(part, "seen")) or ""
-    module.get_submodule(path).register_buffer("seen", torch.rand(3), persistent=random.random() < 0.5)
+    _part(module, path).register_buffer("seen", torch.rand(3), persistent=random.random() < 0.5)
     return f"{path}: a buffer"
 
 
 def _attribute_added(module: nn.Module, random: Random) -> str | None:
     path = _place(module, random, lambda part: True) or ""
-    module.get_submodule(path).note = {"by": "user", "at": [1, 2.5, None], "with": torch.rand(2)}  # type: ignore[assignment]
+    _part(module, path).note = {"by": "user", "at": [1, 2.5, None], "with": torch.rand(2)}  # type: ignore[assignment]
     return f"{path}: an attribute"
 
 
@@ -150,7 +161,7 @@ def _hooked(module: nn.Module, random: Random) -> str | None:
     path = _place(module, random, lambda part: not list(part.children()))
     if path is None:
         return None
-    module.get_submodule(path).register_forward_hook(double)
+    _part(module, path).register_forward_hook(double)
     return f"{path}: a hook"
 
 
@@ -163,7 +174,7 @@ def _pruned(module: nn.Module, random: Random) -> str | None:
     )
     if path is None:
         return None
-    layer = module.get_submodule(path).requires_grad_(False)
+    layer = _part(module, path).requires_grad_(False)
     layer.weight.data = layer.weight.data.contiguous()  # type: ignore[operator, union-attr]
     with torch.no_grad():
         prune.l1_unstructured(layer, "weight", 0.5)  # type: ignore[no-untyped-call]
@@ -174,6 +185,8 @@ def _pruned(module: nn.Module, random: Random) -> str | None:
 
 def _retyped(module: nn.Module, random: Random) -> str | None:
     del random
+    if any(tensor.dim() > 4 for tensor in module.state_dict().values()):  # torch has another format for those
+        return None
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return "channels last"
 
