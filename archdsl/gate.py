@@ -81,9 +81,17 @@ def identifier(text: str) -> Python:
     return Python(text)
 
 
-def dotted(text: str) -> Python:
-    """Names with dots between them, as `nn.Conv2d`, or one of the operators `+` and `*`. Raises `ValueError`."""
-    return Python(text) if text in ("+", "*") else Python(".".join(map(identifier, text.split("."))))
+def text_of(value: str) -> Python:
+    """A string as Python writes it, in ASCII and in double quotes where that needs no escape."""
+    quoted = ascii(value)
+    return Python(quoted if '"' in quoted or "\\" in quoted else f'"{quoted[1:-1]}"')
+
+
+def level(text: str) -> Python:
+    """A level of a path, for inside quotes. Raises `ValueError` for other characters than those of a label."""
+    if not is_label(text, len(text)) or "." in text:
+        raise ValueError(f"{text!r} is no level of a path")
+    return Python(text)
 
 
 def dot(template: str, *parts: Dot | int) -> Dot:

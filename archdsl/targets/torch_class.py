@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from archdsl.gate import Python, identifier, level, python, text_of
 from archdsl.graph.graph import Graph
 from archdsl.outline.bodies import chain
 from archdsl.outline.call import REQUIRED, Call, Operand
@@ -204,13 +205,13 @@ class _Writer:
 
     def _register(self, item: Attribute, value: Doc) -> list[str]:
         if attribute(item.name):
-            return statement(f"self.{item.name} = ", value, BODY)
+            return statement(python("self.{} = ", identifier(item.name)), value, BODY)
         tensor = isinstance(item.build, Leaf) and item.build.tensor
         if hidden(item.name):
-            table = "_parameters" if tensor else "_modules"
-            return statement(f'self.{table}["{item.name}"] = ', value, BODY)
+            table = python("_parameters") if tensor else python("_modules")
+            return statement(python("self.{}[{}] = ", table, text_of(item.name)), value, BODY)
         register = "self.register_parameter" if tensor else "self.add_module"
-        return statement("", Brackets(register, (f'"{item.name}"', value)), BODY)
+        return statement("", Brackets(register, (text_of(item.name), value)), BODY)
 
     def _family(self, item: Attribute) -> list[str]:
         assert isinstance(item.build, Repeat)
@@ -219,7 +220,7 @@ class _Writer:
         last = f"{item.first}, {item.first} + {count}" if item.first else count
         if item.first and isinstance(item.build.count, int):
             last = f"{item.first}, {item.first + item.build.count}"
-        name = f'f"{item.name}{{i}}"'
+        name = python('f"{}{{i}}"', level(item.name))
         call = Brackets("self.add_module", (name, self._build(item.build.child)))
         return [" " * BODY + f"for i in range({last}):", *statement("", call, BODY + 4)]
 
@@ -227,10 +228,11 @@ class _Writer:
         """Children of holders that their container cannot be given when it is made."""
         if not isinstance(item.build, Holder):
             return []
-        of = f"self.{item.name}" if attribute(item.name) else child("self", item.name)
+        own = attribute(item.name)
+        of = python("self.{}", identifier(item.name)) if own else child(python("self"), item.name)
         return self._hidden_in(of, item.build)
 
-    def _hidden_in(self, of: str, holder: Holder) -> list[str]:
+    def _hidden_in(self, of: Python, holder: Holder) -> list[str]:
         lines: list[str] = []
         one_by_one = self._one_by_one(holder)
         for name, build in holder.children:
@@ -242,14 +244,14 @@ class _Writer:
             elif one_by_one:
                 value = self._build(build)
             if one_by_one and isinstance(build, Leaf) and build.tensor:
-                lines += statement(f'{of}._parameters["{name}"] = ', value, BODY)
+                lines += statement(python("{}._parameters[{}] = ", of, text_of(name)), value, BODY)
             elif one_by_one and is_list(holder):
-                lines += statement("", Brackets(f"{of}.append", (value,)), BODY)
+                lines += statement("", Brackets(python("{}.append", of), (value,)), BODY)
             elif one_by_one:
-                table = "._modules" if hidden_in_container(name) else ""
-                lines += statement(f'{of}{table}["{name}"] = ', value, BODY)
+                table = python("._modules") if hidden_in_container(name) else python("")
+                lines += statement(python("{}{}[{}] = ", of, table, text_of(name)), value, BODY)
             if isinstance(build, Holder):
-                inner = f"{of}[{name}]" if is_list(holder) else f'{of}["{name}"]'
+                inner = python("{}[{}]", of, int(name) if is_list(holder) else text_of(name))
                 lines += self._hidden_in(inner, build)
         return lines
 
@@ -323,7 +325,7 @@ class _Writer:
         if self._one_by_one(holder):
             return Brackets(container, ())
         if not is_list(holder):
-            pairs = tuple(Marked(f'"{name}": ', self._build(item)) for name, item in holder.children)
+            pairs = tuple(Marked(python("{}: ", text_of(name)), self._build(item)) for name, item in holder.children)
             return Brackets(container, (Brackets("", pairs, "{", "}"),))
         folded = [self._build(item) for item in chain([item for _, item in holder.children]).children]
         if len(folded) == 1 and isinstance(folded[0], Marked):

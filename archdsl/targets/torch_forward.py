@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from archdsl.gate import Python, identifier, level, python, text_of
 from archdsl.ops import OPERATIONS
 from archdsl.outline.call import Argument, Call, Operand
 from archdsl.outline.model import Attribute, Build, Class, Holder, Leaf, Ref, Repeat, Step
@@ -129,13 +130,13 @@ class Forward:
         self.names[Ref(at)] = self._tensor(step.access, item.build)
         return True
 
-    def _tensor(self, access: tuple[str, ...], build: Build) -> str:
-        holder = reach(access[:-1], build) if len(access) > 1 else "self"
+    def _tensor(self, access: tuple[str, ...], build: Build) -> Python:
+        holder = reach(access[:-1], build) if len(access) > 1 else python("self")
         if len(access) == 1 and attribute(access[0]):
-            return f"self.{access[0]}"
+            return python("self.{}", identifier(access[0]))
         if hidden(access[-1]):
-            return f'dict({holder}.named_parameters(recurse=False))["{access[-1]}"]'
-        return f'{holder}.get_parameter("{access[-1]}")'
+            return python("dict({}.named_parameters(recurse=False))[{}]", holder, text_of(access[-1]))
+        return python("{}.get_parameter({})", holder, text_of(access[-1]))
 
     def _operands(self, at: int, step: Step, keep_first: bool) -> dict[int, _Pending]:
         """The waiting expressions that this step takes in: those on top of the stack, in its own order.
@@ -274,7 +275,9 @@ class Forward:
         name = self._fresh(f"{item.name}s", at)
         count = step.outputs
         span = f"range({count})" if item.first == 0 else f"range({item.first}, {item.first + count})"
-        called = Brackets(f'getattr(self, f"{item.name}{{i}}")', tuple(self.names[ref] for ref in step.inputs))
+        called = Brackets(
+            python('getattr(self, f"{}{{i}}")', level(item.name)), tuple(self.names[ref] for ref in step.inputs)
+        )
         doc = Brackets("", (Spread((called, f"for i in {span}")),), "[", "]", loose=True)
         self.lines += statement(f"{name} = ", doc, self.indent)
         self.fans[at] = name

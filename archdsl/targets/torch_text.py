@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import isinf
 from typing import Any
 
+from archdsl.gate import python, text_of
+
 WIDTH = 88  # columns, ruff's default
 STEP = 4  # columns of one indentation
 
@@ -126,7 +128,7 @@ def literal(value: Any) -> str:
     if isinstance(value, float):
         return _float(value)
     if isinstance(value, str):
-        return _string(value)
+        return text_of(value)
     if isinstance(value, tuple):
         inner = ", ".join(map(literal, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
@@ -136,14 +138,9 @@ def literal(value: Any) -> str:
 
 def _float(value: float) -> str:
     if isinf(value):
-        return f'float("{value}")'
+        return python("float({})", text_of(str(value)))
     mantissa, _, exponent = repr(value).partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
-
-
-def _string(value: str) -> str:
-    quoted = ascii(value)
-    return quoted if '"' in quoted or "\\" in quoted else f'"{quoted[1:-1]}"'
 
 
 def docstring(text: str, indent: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archdsl.gate import Python, identifier, python, text_of
 from archdsl.outline.call import Argument
 from archdsl.outline.model import Build, Expression, Formula, Holder
 from archdsl.targets.torch_names import attribute, hidden, hidden_in_container
@@ -31,28 +32,28 @@ def expression_text(value: object) -> Doc:
     return value.parameter if value.divisor == 1 else f"{value.parameter} // {value.divisor}"
 
 
-def reach(access: tuple[str, ...], build: Build) -> str:
+def reach(access: tuple[str, ...], build: Build) -> Python:
     """How a body reads a module: `self.conv1`, `getattr(self, "0")`, `self.up[0]`, `self.up["conv"]`."""
     first, *rest = access
-    text = f"self.{first}" if attribute(first) else child("self", first)
+    text = python("self.{}", identifier(first)) if attribute(first) else child(python("self"), first)
     for name in rest:
         assert isinstance(build, Holder)
         if is_list(build):
-            text += f"[{name}]"
+            text = python("{}[{}]", text, int(name))
         else:
-            text = f'{text}["{name}"]' if not hidden_in_container(name) else children(text, name)
+            text = python("{}[{}]", text, text_of(name)) if not hidden_in_container(name) else children(text, name)
         build = dict(build.children)[name]
     return text
 
 
-def child(of: str, name: str) -> str:
+def child(of: Python, name: str) -> Python:
     """A child whose name is no attribute's: `getattr` finds it, unless the module has an attribute of that name."""
-    return children(of, name) if hidden(name) else f'getattr({of}, "{name}")'
+    return children(of, name) if hidden(name) else python("getattr({}, {})", of, text_of(name))
 
 
-def children(of: str, name: str) -> str:
+def children(of: Python, name: str) -> Python:
     """A child whose name hides behind an attribute of the module."""
-    return f'dict({of}.named_children())["{name}"]'
+    return python("dict({}.named_children())[{}]", of, text_of(name))
 
 
 def is_list(holder: Holder) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from mypy import api
 
 import archdsl
-from archdsl.gate import dotted, identifier, named, quoted
+from archdsl.gate import identifier, level, named, quoted, text_of
+from tests.support.mutated_graphs import PAYLOADS
 
 HERE = Path(archdsl.__file__).parent
 TEMPLATES = {"python", "dot", "joined"}  # their first argument is a text of ours
@@ -22,6 +24,8 @@ REFUSED = {
     "DOT for Python": 'python("{}", quoted(graph.name))',
     "a string for Python": 'python("self.{}", graph.nodes[0].path)',
     "an f-string for Python": 'line: Python = f"self.{graph.nodes[0].path}"',
+    "a string for a module's parent": 'child(graph.name, "a")',
+    "an f-string for a module's parent": 'child(f"self.{graph.name}", "a")',
     "a join for Python": 'line: Python = ", ".join([identifier("a")])',
 }
 
@@ -44,6 +48,20 @@ def test_mypy_refuses_what_has_not_passed_the_gate(tmp_path: Path) -> None:
 def test_a_template_is_a_literal_and_only_the_gate_makes_its_types() -> None:
     found = [problem for path in sorted(HERE.rglob("*.py")) for problem in _problems(path)]
     assert found == []
+
+
+# All but the definitions, which are text of ours alone.
+EMITTERS = sorted({*(HERE / "targets").glob("torch_*.py")} - {HERE / "targets" / "torch_definitions.py"})
+
+
+@pytest.mark.parametrize("path", EMITTERS, ids=lambda path: path.name)
+def test_no_emitter_of_python_puts_quotes_around_a_text_by_hand(path: Path) -> None:
+    for item in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        parts = item.values if isinstance(item, ast.JoinedStr) else []
+        for before, part in pairwise(parts):
+            docstring = path.name == "torch_text.py" and isinstance(before, ast.Constant) and before.value == '"""'
+            if isinstance(before, ast.Constant) and isinstance(part, ast.FormattedValue) and not docstring:
+                assert not str(before.value).endswith(('"', "'")), f"{path.name}:{item.lineno}"
 
 
 def _problems(path: Path) -> list[str]:
@@ -69,14 +87,19 @@ def _problems(path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "a b", "1a", "if", "a;b", "a\n", "é", "a.b()", "__import__('os')"])
+@pytest.mark.parametrize("text", ["", "a b", "1a-", "a;b", "a\n", "é", "a.b", "a()", "__import__('os')", '"', "{i}"])
 def test_a_name_of_python_and_of_dot_is_one(text: str) -> None:
-    for gate in (identifier, dotted) if text != "if" else (identifier,):
-        with pytest.raises(ValueError, match="no name in Python"):
+    gates = (identifier, named) if text == "1a-" else (identifier, level, named)
+    for gate in gates:
+        with pytest.raises(ValueError, match="is no"):
             gate(text)
-    if text != "if":
-        with pytest.raises(ValueError, match="no name in DOT"):
-            named(text)
+    with pytest.raises(ValueError, match="is no name in Python"):
+        identifier("lambda")
+
+
+@pytest.mark.parametrize("text", PAYLOADS)
+def test_a_string_of_python_is_read_as_itself(text: str) -> None:
+    assert ast.literal_eval(text_of(text)) == text
 
 
 def test_a_quoted_text_ends_where_it_should() -> None:
