@@ -12,7 +12,6 @@ from archdsl.weights.pickles import PickleFault, look
 ZIP = b"PK\x03\x04"
 TAR = slice(257, 262)  # where a tar archive says `ustar`
 LEGACY = 5  # pickles at the start of a file without an archive: three of the form, the content, the storages' keys
-ENTRIES = 1_000_000
 
 
 class ArchiveFault(Exception):  # noqa: N818 - a reason on its way to the file's name
@@ -46,8 +45,9 @@ def _zipped(file: BinaryIO, size: int) -> Archive:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             _hold_entries(entries, size)
-            pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
-            if len(pickles) != 1:
+            # Torch compares names without their case.
+            pickles = [entry for entry in entries if entry.filename.lower().endswith("/data.pkl")]
+            if len(pickles) != 1 or not pickles[0].filename.endswith("/data.pkl"):
                 raise ArchiveFault("is an archive, but none of torch.save")
             content = archive.read(pickles[0])
     except ArchiveFault:

@@ -94,7 +94,8 @@ def _without_prefix(given: State, note: Note) -> State:
 
 def _with_counters(given: State, expected: Mapping[str, Tensor], note: Note) -> State:
     counters = [key for key in expected if key.endswith(COUNTER)]
-    if not counters or given.keys().isdisjoint(expected) or any(key.endswith(COUNTER) for key in given):
+    shared = sum(key in expected for key in given)
+    if not counters or 2 * shared < len(expected) - len(counters) or any(key.endswith(COUNTER) for key in given):
         return given
     note("the checkpoint has no batchnorm counters (num_batches_tracked); they begin at 0")
     return given | {key: stored(np.zeros((), np.int64)) for key in counters}

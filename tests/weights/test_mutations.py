@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,8 @@ def batch(graph: Graph, folder: Path, seeds: range) -> Iterator[tuple[int, str]]
                 os.write(tell, f"{seed} {said[:300]!r}\n".encode())
                 if not said.startswith("MISTAKE"):
                     file.unlink()
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(0)
     os.close(tell)

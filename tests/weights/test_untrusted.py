@@ -98,6 +98,8 @@ def test_a_compressed_archive_and_a_hash_without_end_are_refused_before_torch_se
     assert "compressed" in said(pack(file, {**parts(STATE), "archive/data/0": b"\0" * 10**7}, zipfile.ZIP_DEFLATED))
     key = b"\x80\x02})" + b"2\x86" * 60 + b"K\x01s."  # {(((), ()), ((), ())) …: 1}
     assert "tuples" in said(pack(file, {**parts(STATE), "archive/data.pkl": key}))
+    both = {"x/DATA.PKL": key, "y/data.pkl": parts(STATE)["archive/data.pkl"]}  # torch compares names without case
+    assert "none of torch.save" in said(pack(file, both))
     large = b"\x80\x02cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R."
     assert "builtins.bytearray" in said(pack(file, {**parts(STATE), "archive/data.pkl": large}))
 
