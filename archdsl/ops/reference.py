@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from archdsl.ops import INITIALIZERS, OPERATIONS
 from archdsl.ops.base import Described, Init, Op, Tensor, shown
-from archdsl.ops.reference_text import FAMILIES, MEANINGS, PAGES, Page
+from archdsl.ops.reference_text import EXACTLY, FAMILIES, MEANINGS, PAGES, Page
 from archdsl.shapes import Shape
 
 _OPENING = """\
@@ -22,6 +22,11 @@ An argument without a default must be given. Positional arguments fill the first
 number, or a list with one for each spatial axis (`3x3` is `[3, 3]`); convolutions, pools and their like are 1-D, 2-D or
 3-D by their input, whose first axis must be the channels `c`. Sizes never hold the batch. Where nothing is said, a
 result has the axes of its input, an operation has no parameters, and it counts no multiply-accumulates.
+
+An input has the axes `c`, `c l`, `c h w` or `c d h w`; learned tensors and literals have axes without names, which take
+those of what they are merged with. Every operation takes each example of a batch by itself, where nothing else is said.
+A value without a batch is one example, and so is what is made of such values alone; in a merge with others it stands
+for each example.
 """
 
 
@@ -49,6 +54,8 @@ def section(cls: type[Op], page: Page) -> str:
     inputs = page.inputs
     outputs = op.outputs(*inputs)
     lines = [f"### {cls.word}\n", f"`{signature(cls)}`\n", f"{_text(cls)}\n", *_table(cls)]
+    if cls.word in EXACTLY:
+        lines.append(f"Exactly: {EXACTLY[cls.word]}\n")
     lines.append(f"Shape: {page.shape}\n")
     tensors = op.tensors(*inputs)
     if tensors:
@@ -148,6 +155,8 @@ def _tensor(tensor: Tensor) -> str:
 
 def _initializer(cls: type[Init]) -> str:
     lines = [f"### {cls.word}\n", f"`{signature(cls)}`\n", f"{_text(cls)}\n", *_table(cls)]
+    if cls.word in EXACTLY:
+        lines.append(f"Exactly: {EXACTLY[cls.word]}\n")
     return "\n".join(lines)
 
 

@@ -118,6 +118,56 @@ class Page:
     cost: str = ""
 
 
+_REGIONS = "Region i of m covers the elements floor(i * n / m) to ceil((i + 1) * n / m), exclusive, of an axis of n."
+_BIASED = "(x - mean) / sqrt(variance + eps), the variance divided by the number of elements"
+_RESIZING = (
+    "Place i of a result of m reads an axis of n, axis by axis, and `step` is {step}. `nearest` takes element "
+    "floor(i * step) and `nearest_exact` floor((i + 0.5) * step), computed in float32, at most n - 1. `linear`, "
+    "`bilinear` and `trilinear` weigh the two elements around s = (i + 0.5) * step - 0.5 by 1 - |s - element|; "
+    "`bicubic` the four around it by cubic convolution with a = -0.75 (Keys 1981); elements outside are the "
+    "nearest inside. With `align_corners`, s = i * (n - 1) / (m - 1), and 0 where m is 1. `area` averages regions "
+    "as `adaptive_avgpool` does."
+)
+
+# What each operation computes, where its first line leaves a choice.
+EXACTLY: Final[dict[str, str]] = {
+    "conv": "No kernel is mirrored: result i of an axis sums weight[t] * x[i * stride + t * dilation - padding "
+    "before]. `reflect` does not repeat the border, `replicate` repeats it, `circular` goes on at the other end. With "
+    "`reparam=weight_norm` the weight of each output channel is `weight_g` * `weight_v` / |`weight_v`|.",
+    "conv_transpose": "Element i adds x[i] * weight[t] at i * stride + t * dilation; then `padding` is cut off on both "
+    "sides and `output_padding` added behind, where nothing else reaches there is the bias alone.",
+    "linear": "Result o is the sum of weight[o, i] * x[i] over the last axis, plus bias[o].",
+    "maxpool": "Padding is minus infinity; `same` and `same_tf` pad as for `conv`. With `ceil` a window may reach "
+    "beyond the padding, where nothing is. A window of padding alone is refused.",
+    "avgpool": "The sum of the elements of a window divided by how many they are, or, with `count_padding`, by the "
+    "elements and padding in it; what `ceil` lets it reach beyond the padding counts never.",
+    "adaptive_avgpool": _REGIONS,
+    "adaptive_maxpool": _REGIONS,
+    "batchnorm": f"In inference (x - running_mean) / sqrt(running_var + eps). In training, and without `track` always, "
+    f"{_BIASED} over batch and space; the running variance takes the one divided by one less. A value without a batch "
+    "must have more than one element a channel.",
+    "layernorm": f"{_BIASED} of the axis; then times `weight` plus `bias`.",
+    "groupnorm": f"{_BIASED} of the group, whose channels stand together; then each channel times its `weight` plus "
+    "its `bias`. A group must have more than one element.",
+    "instancenorm": f"{_BIASED}.",
+    "lrn": "x / (k + alpha * s / size) ^ beta, s the sum of the squares of the channels c - floor(size / 2) to "
+    "c + floor((size - 1) / 2) that there are; it is divided by `size` also at the ends. `alpha` and `k` are not "
+    "both 0.",
+    "prelu": "x where it is positive, else weight * x.",
+    "selu": "The constants are 1.0507009873554805 and 1.6732632423543772.",
+    "gelu": "x * (1 + erf(x / sqrt(2))) / 2, or x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2.",
+    "dropout": "Nothing in inference.",
+    "dropout_channels": "Nothing in inference.",
+    "stochastic_depth": "Nothing in inference.",
+    "attention": "A causal one leaves out, for query i, the keys behind i, counted from the first of both.",
+    "crop": "It begins at floor((n - m) / 2) of an axis of n for a result of m.",
+    "roll": "Element i moves to (i + shift) modulo the size.",
+    "pad": "`reflect` does not repeat the border, `replicate` repeats it, `circular` goes on at the other end.",
+    "upsample": _RESIZING.format(step="1 / factor") + " A factor that leaves an axis as it is, or doubles it for "
+    "`nearest`, without being 1 or 2 is refused: PyTorch's kernels disagree there.",
+    "resize": _RESIZING.format(step="n / m"),
+}
+
 _IMAGE = (Shape.of(64, 56, 56),)
 _VECTOR = (Shape.of(512),)
 _SEQUENCE = (Shape.of(64, 49),)

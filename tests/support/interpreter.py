@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -55,10 +56,22 @@ def run(
     return [values[value][0] if value.node in graph.batchless else values[value] for value in there]
 
 
+def outputs(graph: Graph, weights: Mapping[str, Any], inputs: Mapping[str, Any], dtype: str) -> list[Any]:
+    """The outputs in inference, from arrays to arrays, in this type."""
+    kind = getattr(torch, dtype)
+    state = {key: torch.from_numpy(np.asarray(array)) for key, array in weights.items()}
+    state = {key: value.to(kind) if value.is_floating_point() else value for key, value in state.items()}
+    fed = {name: torch.from_numpy(array).to(kind) for name, array in inputs.items()}
+    with torch.no_grad():
+        return [output.numpy() for output in run(graph, state, fed, training=False)]
+
+
 def _spread(node: Node, values: list[Tensor]) -> list[Tensor]:
-    """What a merge reads: one example without a batch is there for each of the others."""
-    most = max((value.shape[0] for value in values), default=1)
-    return [value.expand(most, *value.shape[1:]) for value in values] if node.op.takes == "list" else values
+    """What a merge reads that joins values: one example without a batch is there for each of the others."""
+    if not isinstance(node.op, (ops.Concat, ops.Stack, ops.Attention)):
+        return values
+    most = max(value.shape[0] for value in values)
+    return [value.expand(most, *value.shape[1:]) for value in values]
 
 
 def _signs(like: Tensor, generator: torch.Generator) -> Tensor:

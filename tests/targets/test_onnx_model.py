@@ -22,7 +22,7 @@ from archdsl.ir.builder import Builder
 from archdsl.ir.program import Output, Program, Value
 from archdsl.prove.compare import ONNXRUNTIME, REFERENCE, deviation
 from archdsl.targets import onnx_model
-from tests.support import onnx_run, torch_oracle
+from tests.support import interpreter, onnx_run
 from tests.support.nets import again
 from tests.support.small_nets import programs
 
@@ -68,10 +68,10 @@ def assert_agrees(graph: Graph, gate: float = REFERENCE) -> None:
     double, single = onnx_model.model(graph, weights, "float64"), onnx_model.write(graph, weights)
     for batch in BATCHES:
         inputs = onnx_run.random_inputs(graph, batch, seed=batch)
-        expected = torch_oracle.outputs(graph, weights, inputs, "float64")
+        expected = interpreter.outputs(graph, weights, inputs, "float64")
         for ours, theirs in zip(onnx_run.run_reference(double, inputs), expected, strict=True):
             assert deviation(ours, theirs) <= gate
-        expected = torch_oracle.outputs(graph, weights, inputs, "float32")
+        expected = interpreter.outputs(graph, weights, inputs, "float32")
         for ours, theirs in zip(onnx_run.run_onnxruntime(single, inputs), expected, strict=True):
             assert deviation(ours, theirs) <= ONNXRUNTIME
 
@@ -85,7 +85,7 @@ def test_a_published_net_is_sound_and_computes_what_torch_does(spec: str) -> Non
     data = onnx_model.write(graph, weights)
     for batch in BATCHES:
         inputs = onnx_run.random_inputs(graph, batch, dtype="float32")
-        (expected,) = torch_oracle.outputs(graph, weights, inputs, "float32")
+        (expected,) = interpreter.outputs(graph, weights, inputs, "float32")
         (found,) = onnx_run.run_onnxruntime(data, inputs)
         assert found.shape == (batch, 1000)
         assert deviation(found, expected) <= ONNXRUNTIME

@@ -9,7 +9,7 @@ from torch import Tensor
 from archdsl.graph.graph import Graph
 from archdsl.targets.torch_module import instantiate
 from archdsl.weights import initial
-from tests.support.interpret import interpret
+from tests.support import interpreter
 from tests.support.random_nets import random_net
 
 torch.set_num_threads(1)
@@ -43,7 +43,7 @@ def test_a_random_net_computes_what_its_graph_says(seed: int) -> None:
         for key in reference:
             if "running" in key:
                 reference[key] = state[key].clone()
-        expected = interpret(graph, reference, (x,), training)
+        expected = interpreter.run(graph, reference, {"input": x}, training)
         given = module(x.clone())
         results = list(given) if isinstance(given, tuple) else [given]
         assert len(results) == len(expected)
