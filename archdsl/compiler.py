@@ -199,6 +199,7 @@ def origin_of(
 ) -> Origin | None:
     """What a printed spec may keep of the one that a graph was made from by passes; `None` for the text of a graph."""
     from archdsl.elaborate import claims_of, parameters_of
+    from archdsl.syntax.parser import parse
     from archdsl.targets.arch_given import Origin
 
     text, named = source(spec)
@@ -211,7 +212,9 @@ def origin_of(
 
     bound = dict(graph.program.parameters)
     values = {name: bound.get(name) for name in parameters_of(text, arch or named, limits)}
-    return Origin(values, claims_of(text, arch or named, limits), remake)
+    remarks = tuple(comment.text for comment in parse(text, limits).comments if not comment.text.startswith("##"))
+    before = graph_of(text, arch or named, parameters, limits)
+    return Origin(before, values, claims_of(text, arch or named, limits), remarks, remake)
 
 
 def carried(result: Result, old: Callable[[], Mapping[str, np.ndarray]], seed: int) -> dict[str, np.ndarray]:

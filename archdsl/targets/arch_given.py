@@ -24,10 +24,12 @@ ENOUGH, TRIES = 3, 7  # other values that give a net, and how many are tried
 
 @dataclass(frozen=True)
 class Origin:
-    """The spec that a net was made from: its parameters, its claims, and how the net is made again."""
+    """The spec that a net was made from: its graph, parameters, claims and remarks, and how the net is made again."""
 
+    before: Graph
     values: Mapping[str, Any]
     claims: tuple[tree.Expect | tree.Require, ...]
+    remarks: tuple[str, ...]
     remake: Remake
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archdsl.diagnostics import quote
 from archdsl.graph.graph import Graph
 from archdsl.graph.verify import held
 from archdsl.ops.base import Input
@@ -18,7 +19,7 @@ from archdsl.targets.arch_given import Follows, Origin, follow, sets
 from archdsl.targets.arch_heads import with_heads
 from archdsl.targets.arch_law import broken
 from archdsl.targets.arch_source_blocks import Blocks, BlockText
-from archdsl.targets.arch_source_docs import told
+from archdsl.targets.arch_source_docs import told, touched
 from archdsl.targets.arch_source_draft import draft
 from archdsl.targets.arch_source_layers import Defaults, Place, literal
 from archdsl.targets.arch_source_parts import HERE, Given, exact
@@ -53,20 +54,31 @@ def written(graph: Graph, origin: Origin | None) -> Written:
     parameter gives what is made of the net of that value. Raises `UsageError` as `arch_source` does."""
     graph = held(graph)
     kept, left = follow(graph, origin.values, origin.remake) if origin is not None else ([], {})
+    changed = touched(origin.before, graph) if origin is not None else frozenset()
     while True:
-        bare = print_tree(source_tree(graph, kept))
+        bare = print_tree(source_tree(graph, kept, (), changed))
         if broken(graph, bare) is not None:
             return Written(arch_text(graph), tuple(f"the parameter `{name}`: no block is left" for name in left))
         told = origin.claims if origin is not None else ()
         claims, lost = still_true(told, graph, [each.name for each in kept], _with(bare))
-        text = print_tree(source_tree(graph, kept, claims))
+        text = print_tree(source_tree(graph, kept, claims, changed))
         wrong = next((each for each in kept if not sets(text, each)), None)
         if wrong is None:
             break
         kept = [each for each in kept if each is not wrong]
         left[wrong.name] = "the net follows from it in a way that is not found again"
     parameters = (f"the parameter `{name}`: {reason}" for name, reason in left.items())
-    return Written(text, (*parameters, *(f"the claim `{claim}`: {reason}" for claim, reason in lost)))
+    figures = (f"the claim `{claim}`: {reason}" for claim, reason in lost)
+    return Written(text, (*parameters, *figures, *_unsaid(graph, changed, origin)))
+
+
+def _unsaid(graph: Graph, changed: frozenset[int], origin: Origin | None) -> Iterator[str]:
+    """The comments that are not carried over."""
+    blocks = [graph.scopes[index].block for index in sorted(changed) if graph.scopes[index].doc]
+    for block in dict.fromkeys(blocks):
+        yield f"the comment of `{block}`: a pass changed its body"
+    for remark in origin.remarks if origin is not None else ():
+        yield f"the comment `{quote(remark)}`: its place is not found again"
 
 
 def _with(bare: str) -> Callable[[Sequence[Claim]], str]:
@@ -79,15 +91,17 @@ def _with(bare: str) -> Callable[[Sequence[Claim]], str]:
     return text
 
 
-def source_tree(graph: Graph, kept: Sequence[Follows] = (), claims: Sequence[Claim] = ()) -> tree.File:
-    """The tree of the spec."""
+def source_tree(
+    graph: Graph, kept: Sequence[Follows] = (), claims: Sequence[Claim] = (), changed: frozenset[int] = frozenset()
+) -> tree.File:
+    """The tree of the spec; what its author said of the calls that passes `changed` is left out."""
     graph = with_heads(graph)
     given = {place: found for each in kept for place, found in each.places.items()}
     parameters = {each.name: each.value for each in kept}
     lifted = _lifted(graph, given)
     name = graph.name
     own = frozenset({name, *parameters})
-    drafting = draft(graph, lifted, own, given)
+    drafting = draft(graph, lifted, own, given, changed)
     blocks = Blocks(drafting.instances, own)
     parts = blocks.body(drafting.parts)
     names = frozenset({name, *(text.name for text in blocks.texts)})

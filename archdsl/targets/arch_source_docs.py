@@ -29,6 +29,18 @@ def altered(graph: Graph) -> frozenset[int]:
     return frozenset(found)
 
 
+def touched(before: Graph, graph: Graph) -> frozenset[int]:
+    """The calls of blocks in whose own body, not counting the calls in it, a pass made something else."""
+    bodies: list[dict[int, set[tuple[str, object]]]] = []
+    for each in (before, graph):
+        found: dict[int, set[tuple[str, object]]] = {}
+        for node in each.nodes:
+            found.setdefault(_block_of(each, node.scope), set()).add((node.path, node.op))
+        bodies.append(found)
+    calls = (index for index, scope in enumerate(graph.scopes) if index and scope.block is not None)
+    return frozenset(index for index in calls if bodies[0].get(index) != bodies[1].get(index))
+
+
 def _block_of(graph: Graph, scope: int) -> int:
     """The innermost call of a block around a scope, or the arch."""
     while graph.scopes[scope].block is None:

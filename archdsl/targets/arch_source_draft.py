@@ -44,11 +44,13 @@ class Instance:
     height: int
 
 
-def draft(graph: Graph, defaults: Defaults, taken: frozenset[str], given: Mapping[Place, Given]) -> Drafting:
+def draft(
+    graph: Graph, defaults: Defaults, taken: frozenset[str], given: Mapping[Place, Given], changed: frozenset[int]
+) -> Drafting:
     """The drafts of a net; no variable in them has a `taken` name. Learned tensors have variables where labels do not
     do, which shows only when all is written."""
-    first = Drafting(graph, defaults, taken, frozenset(), given)
-    return Drafting(graph, defaults, taken, frozenset(first.hidden), given) if first.hidden else first
+    first = Drafting(graph, defaults, taken, frozenset(), given, changed)
+    return Drafting(graph, defaults, taken, frozenset(first.hidden), given, changed) if first.hidden else first
 
 
 class Drafting(Lanes):
@@ -62,11 +64,12 @@ class Drafting(Lanes):
         taken: frozenset[str],
         named: frozenset[int],
         given: Mapping[Place, Given],
+        changed: frozenset[int],
     ) -> None:
         super().__init__(graph, defaults, named, given)
         self.instances: list[Instance] = []
         self.gathering = False
-        self.altered = altered(graph)
+        self.altered = altered(graph) | changed
         self.taken = taken | {scope.block for scope in graph.scopes if scope.block}
         root = groups(graph, called_once(graph) | between(graph) | named_apart(graph))
         inputs = tuple(Value(index) for index in graph.inputs)

@@ -136,3 +136,23 @@ def test_every_pass_keeps_the_law(text: str) -> None:
         for name in (item.partition("=")[0].strip() for item in kept(found.text).split(",") if item):
             value = 0.125 if name == "drop" else 12
             assert made(found.text, **{name: value}) == made(text, [word], **{name: value}), (word, name)
+
+
+def test_comments_stay_on_what_no_pass_changed_and_the_others_are_told() -> None:
+    """A block whose own body is as it was keeps its comment; one that was changed does not, and it is told."""
+    text = """## Never changed.
+block Pool() { gap -> flatten }
+## A norm is in here.
+block Unit(out) { conv(out, 1x1, bias=false) -> batchnorm }
+arch net() {
+    input 4x8x8
+    Unit(8) -> Unit(4)  # two of them
+    branches add { a: Pool; b: Pool }
+}
+""".replace("a: Pool; b: Pool", "a: Pool\nb: Pool")
+    found, _ = printed(text, ["fold-batchnorm"])
+    assert "## Never changed." in found.text
+    assert "A norm is in here" not in found.text
+    assert [line.partition(":")[0] for line in found.left] == ["the comment of `Unit`", "the comment `# two of them`"]
+    untouched, _ = printed(text, ["drop-dropout"])
+    assert "## A norm is in here." in untouched.text
