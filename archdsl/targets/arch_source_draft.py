@@ -308,9 +308,14 @@ class Drafting(Lanes):
         scope = self.graph.scopes[item.scope]
         nodes = list(item.nodes())
         reads, gives = self._ends(nodes)
-        before = self._read(reads, len(reads) > 1, body, level) if reads else []
         shared = scope.opens and body.units[scope.path] > 1
         again = shared and scope.path in body.shared and body.shared[scope.path].instance >= 0
+        if again:
+            self._hold_alike(nodes, body.shared[scope.path])
+            reads = self._like(nodes, self._slots(self.firsts[id(body.shared[scope.path])]))
+        if shared:
+            gives = self._given(scope.path, nodes, gives)
+        before = self._read(reads, len(reads) > 1, body, level) if reads else []
         if shared:
             part = Part("use", word=self._shared_name(scope.path, body))
         else:
@@ -320,10 +325,8 @@ class Drafting(Lanes):
             part = Part("call", label, scope.block or "", role=role, tail=tail)
         if shared and not again:
             self.firsts[id(body.shared[scope.path])] = nodes
-        if again:
-            self._hold_alike(nodes, body.shared[scope.path])
-            end: Flow = None
-        else:
+        end: Flow = None
+        if not again:
             end = self._enter(item, scope.path, reads, gives, body, part if not shared else body.shared[scope.path])
         self._made(part, gives, body, scope.path if part.label and scope.opens else None)
         if gives:
@@ -331,6 +334,31 @@ class Drafting(Lanes):
         elif end is not None:
             body.here = end
         return [*before, part]
+
+    def _given(self, path: str, nodes: Sequence[int], gives: tuple[Value, ...]) -> tuple[Value, ...]:
+        """What an application of shared weights gives: all that is read of any of them, since one block says it."""
+        own = [(nodes.index(value.node), value.output) for value in gives]
+        every = {place for other in self._applied.get(path, ()) for place in self._places_given(other)}
+        if every <= set(own):
+            return gives
+        return tuple(Value(nodes[place], output) for place, output in sorted(every.union(own)))
+
+    def _places_given(self, nodes: Sequence[int]) -> list[tuple[int, int]]:
+        return [(nodes.index(value.node), value.output) for value in self._ends(nodes)[1]]
+
+    @cached_property
+    def _applied(self) -> dict[str, list[list[int]]]:
+        """The nodes of every application of a path."""
+        inside: dict[int, list[int]] = {}
+        for index, node in enumerate(self.graph.nodes):
+            current: int | None = node.scope
+            while current is not None:
+                inside.setdefault(current, []).append(index)
+                current = self.graph.scopes[current].parent
+        found: dict[str, list[list[int]]] = {}
+        for number, nodes in inside.items():
+            found.setdefault(self.graph.scopes[number].path, []).append(nodes)
+        return found
 
     def _enter(
         self, item: Group, path: str, reads: tuple[Value, ...], gives: tuple[Value, ...], body: Body, part: Part

@@ -149,25 +149,46 @@ class Layers(Reading):
     def _hold_alike(self, nodes: Sequence[int], declared: Part) -> None:
         """Holds a further application of shared weights to the form of the first."""
         first = self.firsts[id(declared)]
-        if self._form(nodes) != self._form(first):
+        slots = self._slots(first)
+        if self._form(nodes, slots) != self._form(first, slots):
             raise UsageError(
                 f"`{quote(self.graph.name)}` applies the weights of `{quote(str(declared.label))}` in two ways, and a "
                 "spec can share only what is the same at each place"
             )
 
-    def _form(self, nodes: Sequence[int]) -> list[object]:
-        """What two applications of the same weights must have in common."""
+    def _form(self, nodes: Sequence[int], slots: Mapping[tuple[int, int], int]) -> list[object]:
+        """What two applications of the same weights must have in common; `slots` are the arguments from outside."""
         place = {index: at for at, index in enumerate(nodes)}
-        reads, gives = self._ends(nodes)
+        given = self._like(nodes, slots)
         rows: list[object] = []
-        for index in nodes:
+        for at, index in enumerate(nodes):
             node = self.graph.nodes[index]
-            inputs = tuple(
-                (place[value.node], value.output) if value.node in place else (-1, reads.index(value))
-                for value in node.inputs
-            )
-            rows.append((node.path if node.op.numbered else "", node.op, inputs, node.training))
-        return [*rows, tuple((place[value.node], value.output) for value in gives)]
+            inputs: list[object] = []
+            for argument, value in enumerate(node.inputs):
+                slot = slots.get((at, argument))
+                same = slot is not None and value.node not in place and given[slot] == value
+                inputs.append((-1, slot) if same else (place.get(value.node), value.output))
+            rows.append((node.path if node.op.numbered else "", node.op, tuple(inputs), node.training))
+        return rows
+
+    def _slots(self, nodes: Sequence[int]) -> dict[tuple[int, int], int]:
+        """For each argument that comes from outside its place among those: one value read twice has one place."""
+        inside, found = set(nodes), dict[Value, int]()
+        return {
+            (at, argument): found.setdefault(value, len(found))
+            for at, index in enumerate(nodes)
+            for argument, value in enumerate(self.graph.nodes[index].inputs)
+            if value.node not in inside
+        }
+
+    def _like(self, nodes: Sequence[int], slots: Mapping[tuple[int, int], int]) -> tuple[Value, ...]:
+        """What an application reads from outside, in the places of another one; a value may stand in several."""
+        found: dict[int, Value] = {}
+        for (at, argument), slot in slots.items():
+            inputs = self.graph.nodes[nodes[at]].inputs if at < len(nodes) else ()
+            if argument < len(inputs):
+                found.setdefault(slot, inputs[argument])
+        return tuple(found[slot] for slot in sorted(found))
 
 
 def _literal(value: Any, words: frozenset[str]) -> Any:
