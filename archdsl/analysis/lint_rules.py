@@ -11,8 +11,10 @@ from archdsl.analysis.places import (
     acts_on_places,
     clipping_end,
     downsampled,
+    has_fixed_size,
     narrowed,
     sides_of_residual,
+    sizes_like,
 )
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Node
@@ -32,7 +34,7 @@ from archdsl.ops import (
     Relu,
     Relu6,
 )
-from archdsl.ops.window import Window
+from archdsl.ops.window import Window, fixed_sides
 
 TRICKS = "He et al. 2018, arXiv:1812.01187, section 4.1"
 MOVES = "Szegedy et al. 2015, arXiv:1512.00567, section 5"
@@ -56,8 +58,15 @@ def _window(graph: Graph, node: Node) -> Window:
     return node.op.window(graph.shape(node.inputs[0]))
 
 
-def _pads(window: Window) -> bool:
-    return any(side != (0, 0) for side in window.sides)
+def _sides(graph: Graph, node: Node) -> tuple[tuple[int, int], ...] | None:
+    """What a layer pads at every size of its input, or `None` where `same_tf` says it by the size."""
+    assert isinstance(node.op, Conv | AvgPool | MaxPool)
+    return fixed_sides(_window(graph, node), node.op.padding)
+
+
+def _pads(graph: Graph, node: Node) -> bool:
+    sides = _sides(graph, node)
+    return sides is None or any(side != (0, 0) for side in sides)
 
 
 def _pointwise(graph: Graph, node: Node) -> bool:
@@ -92,7 +101,7 @@ def _strided_pointwise(graph: Graph, index: int, node: Node) -> Iterator[Finding
     mend: str | None = "resnet-b" if _before_wide(graph, index) else None
     if node.skip:
         assert isinstance(node.op, Conv)
-        mend = None if node.op.groups > 1 or _pads(_window(graph, node)) else "resnet-d"
+        mend = None if node.op.groups > 1 or _pads(graph, node) else "resnet-d"
     if _shared(graph, node):
         mend = None
     message = f"this 1x1 convolution {where}has a stride: it reads one of {read} places of its input"
@@ -114,9 +123,12 @@ def _before_wide(graph: Graph, index: int) -> bool:
         return False
     narrow = graph.nodes[first]
     assert isinstance(narrow.op, Conv)
-    whole = narrow.op.model_copy(update={"stride": 1}).output(graph.shape(narrow.inputs[0]))
-    strided = wide.op.model_copy(update={"stride": narrow.op.stride})
-    return isinstance(norm.op, BatchNorm) and _activates(act) and strided.output(whole) == wide.outputs[0]
+    whole, strided = (
+        each.model_copy(update={"stride": s}) for each, s in ((narrow.op, 1), (wide.op, narrow.op.stride))
+    )
+    sizes = list(sizes_like(graph.shape(narrow.inputs[0]), max(_window(graph, narrow).stride)))
+    same = all(strided.output(whole.output(x)) == wide.op.output(narrow.op.output(x)) for x in sizes)
+    return isinstance(norm.op, BatchNorm) and _activates(act) and same
 
 
 def _linear_pair(graph: Graph, index: int, node: Node) -> Iterator[Finding]:
@@ -135,7 +147,7 @@ def _linear_pair(graph: Graph, index: int, node: Node) -> Iterator[Finding]:
     assert isinstance(before.op, Conv | Linear)
     mend: str | None = "merge-linear"
     message = f"{before.path} and {node.path} are linear, with nothing between them: one layer does the same"
-    zeros = isinstance(node.op, Conv) and node.op.padding_mode == "zeros" and _pads(_window(graph, node))
+    zeros = isinstance(node.op, Conv) and node.op.padding_mode == "zeros" and _pads(graph, node)
     if before.op.bias and zeros and not _places_alone(graph, node):
         mend = None
         message += f", once {before.path} has no bias (which the padding of {node.path} does not see)"
@@ -150,7 +162,7 @@ def _linear_pair(graph: Graph, index: int, node: Node) -> Iterator[Finding]:
 
 def _places_alone(graph: Graph, node: Node) -> bool:
     """True for a 1x1 convolution without padding."""
-    return _pointwise(graph, node) and not _pads(_window(graph, node))
+    return _pointwise(graph, node) and not _pads(graph, node)
 
 
 def _as_one(graph: Graph, before: Node, node: Node) -> bool:
@@ -159,10 +171,14 @@ def _as_one(graph: Graph, before: Node, node: Node) -> bool:
     if any(isinstance(each.op, Conv) and (each.op.groups > 1 or each.op.reparam) for each in convs):
         return False
     if isinstance(node.op, Linear):
-        return not (isinstance(before.op, Conv) and before.op.padding_mode != "zeros" and _pads(_window(graph, before)))
+        if not isinstance(before.op, Conv):
+            return True
+        if _strided(graph, before) and not has_fixed_size(graph, before.inputs[0]):
+            return False
+        return before.op.padding_mode == "zeros" or not _pads(graph, before)
     if _places_alone(graph, node):
-        return True
-    return _places_alone(graph, before) and not (_strided(graph, before) and _pads(_window(graph, node)))
+        return not (_strided(graph, node) and _sides(graph, before) is None)
+    return _places_alone(graph, before) and not (_strided(graph, before) and _pads(graph, node))
 
 
 def _macs_as_one(graph: Graph, before: Node, node: Node) -> int:
@@ -221,7 +237,7 @@ def _takes_up(graph: Graph, norm: Node, reader: Node, flat: bool) -> bool:
     if tracks and isinstance(graph.nodes[norm.inputs[0].node].op, Conv):
         return False  # a norm between convolutions ends a linear bottleneck, and is part of the one before it
     shifts = not isinstance(norm.op, LayerNorm) or norm.op.bias
-    return not (shifts and reader.op.padding_mode == "zeros" and _pads(_window(graph, reader)))
+    return not (shifts and reader.op.padding_mode == "zeros" and _pads(graph, reader))
 
 
 def _relu_ends_body(graph: Graph, index: int, node: Node) -> Iterator[Finding]:
@@ -265,11 +281,13 @@ def _late_downsampling(graph: Graph, index: int, node: Node) -> Iterator[Finding
     places = prod(window.stride)
     norms = [graph.nodes[place].op for place in between]
     mends = not _shared(graph, node, reader) and all(op.track for op in norms if isinstance(op, BatchNorm))
+    if set(window.kernel) == {1} and _sides(graph, node) is None:
+        return  # another stride would pad otherwise
     mend = "early-downsampling" if mends else None
     if set(window.kernel) == {1}:
         message = f"{reader.path} keeps one of {places} places that {node.path} computes: stride here instead"
         yield Finding(node, message, MOVES, mend)
-    elif not (_pads(window) and node.op.bias):
+    elif not (_pads(graph, reader) and node.op.bias):
         message = f"{reader.path} averages what {node.path} makes: averaged before it, {places} times less is computed"
         yield Finding(node, message, f"by linearity; {MOVES}", mend)
 

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.ops import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
     Affine,
     AvgPool,
     BatchNorm,
     Conv,
+    Crop,
     Dropout,
     DropoutChannels,
     Elementwise,
+    GlobalAvgPool,
+    GlobalMaxPool,
     LayerNorm,
     LocalResponseNorm,
     MaxPool,
     Mul,
     Relu,
     Relu6,
+    Resize,
     Scale,
     StochasticDepth,
 )
+from archdsl.ops.base import Learned
+from archdsl.shapes import Shape
 
+FIXING = (AdaptiveAvgPool, AdaptiveMaxPool, GlobalAvgPool, GlobalMaxPool, Resize, Crop)
 NARROW = 2  # an end with half as many channels is a narrow one
 
 
@@ -120,3 +131,20 @@ def is_matrix(graph: Graph, index: int) -> bool:
         return False
     window = node.op.window(graph.shape(node.inputs[0]))
     return all(size == 1 for size in (*window.kernel, *window.stride)) and all(side == (0, 0) for side in window.sides)
+
+
+def has_fixed_size(graph: Graph, value: Value) -> bool:
+    """True if a map has the same places whatever the sizes of the inputs are: some layer before it makes them."""
+    while not isinstance(graph.nodes[value.node].op, FIXING):
+        inputs = graph.nodes[value.node].inputs
+        if not inputs:
+            return isinstance(graph.nodes[value.node].op, Learned)
+        value = inputs[0]
+    return True
+
+
+def sizes_like(shape: Shape, count: int) -> Iterator[Shape]:
+    """A map and those that are up to so many places larger along each axis: what holds for all of them holds for every
+    remainder of a stride."""
+    for more in range(count):
+        yield shape.resized(shape.sizes[0], *(size + more for size in shape.spatial))

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import takewhile
 
 from archdsl.analysis.places import sides_of_residual
 from archdsl.graph import Graph
 from archdsl.ir.program import Value
-from archdsl.ops import (
-    AdaptiveAvgPool,
-    AdaptiveMaxPool,
-    Add,
-    AvgPool,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Crop,
-    GlobalAvgPool,
-    GlobalMaxPool,
-    MaxPool,
-    Resize,
-    Split,
-)
-from archdsl.ops.base import Learned
+from archdsl.ops import Add, AvgPool, Concat, Conv, ConvTranspose, MaxPool, Split
 from archdsl.ops.window import fixed_sides
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import Match
 from archdsl.shapes import Shape
 
-FIXING = (AdaptiveAvgPool, AdaptiveMaxPool, GlobalAvgPool, GlobalMaxPool, Resize, Crop)
 BY_SIZE = "`same_tf` pads by the size that it gets, and with another stride by another amount"
 
 
@@ -66,23 +50,6 @@ def may_pad(graph: Graph, match: Match[Conv | ConvTranspose | MaxPool | AvgPool]
     """True if a layer pads, at some size of its input at least."""
     found = sides(graph, match)
     return found is None or any(side != (0, 0) for side in found)
-
-
-def has_fixed_size(graph: Graph, value: Value) -> bool:
-    """True if a map has the same places whatever the sizes of the inputs are: some layer before it makes them."""
-    while not isinstance(graph.nodes[value.node].op, FIXING):
-        inputs = graph.nodes[value.node].inputs
-        if not inputs:
-            return isinstance(graph.nodes[value.node].op, Learned)
-        value = inputs[0]
-    return True
-
-
-def sizes_like(shape: Shape, count: int) -> Iterator[Shape]:
-    """A map and those that are up to so many places larger along each axis: what holds for all of them holds for every
-    remainder of a stride."""
-    for more in range(count):
-        yield shape.resized(shape.sizes[0], *(size + more for size in shape.spatial))
 
 
 def geometry(graph: Graph, match: Match[Conv]) -> tuple[object, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
+from archdsl.analysis.places import has_fixed_size
 from archdsl.graph import Graph
 from archdsl.ops import Conv, Flatten, Linear
 from archdsl.ops.window import Window
@@ -13,7 +14,6 @@ from archdsl.passes.arrays import Expr, MatMul, Permute, Plus, Reshape, Total
 from archdsl.passes.common import (
     BY_SIZE,
     as_size,
-    has_fixed_size,
     input_shape,
     is_pointwise,
     is_shared,

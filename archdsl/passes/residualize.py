@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from archdsl.analysis.places import sizes_like
 from archdsl.ops import Add, BatchNorm, Conv, MaxPool, PadChannels, Relu
-from archdsl.passes.common import input_shape, is_shared, only_reader, sizes_like
+from archdsl.passes.common import input_shape, is_shared, only_reader
 from archdsl.passes.edit import Edit, Source
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 

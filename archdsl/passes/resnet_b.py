@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from archdsl.analysis.places import sizes_like
 from archdsl.ops import BatchNorm, Conv
 from archdsl.ops.base import Op
-from archdsl.passes.common import input_shape, is_shared, only_reader, sizes_like
+from archdsl.passes.common import input_shape, is_shared, only_reader
 from archdsl.passes.edit import Edit
 from archdsl.passes.rule import NOT_A_SITE, Keep, Match, Pass, Promise
 
