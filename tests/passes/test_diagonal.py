@@ -66,7 +66,8 @@ def test_other_branches_stay(body: str) -> None:
 
 
 def test_a_repvgg_block_is_one_convolution() -> None:
-    block = "branches add {\nconv(4, 3x3, bias=false) -> batchnorm\nconv(4, 1x1, bias=false) -> batchnorm\nskip batchnorm\n}\nrelu"
+    convs = "conv(4, 3x3, bias=false) -> batchnorm\nconv(4, 1x1, bias=false) -> batchnorm"
+    block = f"branches add {{\n{convs}\nskip batchnorm\n}}\nrelu"
     graph = net(f"{block}\n{block}")
     folded = driver.run(graph, parse("fold-batchnorm"))
     result = driver.run(folded.graph, parse("reparameterize"))
