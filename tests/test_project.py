@@ -165,7 +165,7 @@ def test_checking_and_emitting_open_the_named_files_alone(tmp_path: Path) -> Non
     others = [
         item
         for item in opened
-        if not item.endswith(("tiny.arch", "tiny.py", str(tmp_path))) and ".tiny.py." not in item
+        if not item.endswith(("tiny.arch", "tiny.py", str(tmp_path))) and "/.archdsl-" not in item
     ]
     assert done.returncode == 0
     assert others == []
