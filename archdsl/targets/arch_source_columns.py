@@ -62,14 +62,14 @@ class Columns:
     def fill(self, parts: list[Part]) -> None:
         """Expressions for all holes of these parts, in order: numbers first, then conditions."""
         holes = [hole for part in parts for hole in _holes(part)]
-        inner = [hole.name in ("with", "residual") or ABSENT in hole.value for hole in holes]
+        inner = [hole.name in ("if", "residual") or ABSENT in hole.value for hole in holes]
         self._optional = [hole.value for hole, flag in zip(holes, inner, strict=True) if flag]
         words = iter(
             [each.word for part in parts for each in part.parts() if each.kind in ("if", "residual") and each.holes]
         )
         results: dict[int, Any] = {}
         for at, hole in enumerate(holes):
-            if hole.name not in ("with", "residual"):
+            if hole.name not in ("if", "residual"):
                 results[at] = self._number(hole)
         for at, hole in enumerate(holes):
             if at not in results:

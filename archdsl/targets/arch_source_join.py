@@ -78,7 +78,7 @@ class _Joining:
         if not left:
             present, bodies = [not each for each in present], (bodies[1], [])
         word = bodies[0][0].word or bodies[0][0].kind
-        return Part("if", word=word, holes=(Hole("with", present),), bodies=bodies)
+        return Part("if", word=word, holes=(Hole("if", present),), bodies=bodies)
 
     def _pair(self, left: list[Part], right: list[Part]) -> list[Part] | None:
         """Parts in the same place that differ inside, or a residual whose sum one side lacks."""
@@ -110,7 +110,7 @@ class _Joining:
             there = [True] * others
         else:
             return None
-        return one.copy((Hole("with", known + there if before else there + known),), (made, []), None)
+        return one.copy((Hole("if", known + there if before else there + known),), (made, []), None)
 
     def _inside(self, one: Part, other: Part) -> Part | None:
         for residual, plain, before in ((one, other, True), (other, one, False)):

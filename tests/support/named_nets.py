@@ -208,6 +208,60 @@ arch net() {
     }
     relu
 }
+=== let
+arch net(width=4) {
+    input 4x6x6
+    let NAME = width + 2
+    conv(NAME, 1x1)
+    conv(NAME * 2, 1x1)
+}
+=== let in a block
+block Cell(width) {
+    let NAME = width + 2
+    conv(NAME, 1x1)
+    conv(NAME * 2, 1x1)
+}
+arch net() {
+    input 4x6x6
+    one: Cell(4)
+    two: Cell(5)
+}
+=== let of the file
+let NAME = 4
+arch net(width=NAME) {
+    input 4x6x6
+    conv(width + NAME, 1x1)
+}
+=== loop variable
+block Cell(width) {
+    conv(width, 1x1)
+    relu
+}
+arch net(width=4) {
+    input 4x6x6
+    for NAME in [1, 2, 3] { Cell(width * NAME) }
+}
+=== parameter through two blocks
+block Inner(NAME) {
+    conv(NAME, 1x1)
+    relu
+}
+block Outer(NAME, more=2) {
+    Inner(NAME * more)
+    Inner(NAME)
+}
+arch net(NAME=4) {
+    input 4x6x6
+    one: Outer(NAME)
+    two: Outer(NAME + 1, more=3)
+}
+=== symbol
+arch net(NAME=6) {
+    input [4, NAME, NAME]
+    conv(4, 1x1)
+    flatten
+    linear(NAME)
+}
 === arch
 arch NAME() {
     input 4x6x6
