@@ -23,12 +23,13 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 NUMBERS = {"eps": 0.01, "momentum": 0.3, "p": 0.4, "negative_slope": 0.3, "alpha": 0.7}  # attributes, and other values
 
 
-def edit(module: nn.Module, random: Random, count: int = 6, *, retyped: bool = True) -> list[str]:
+def edit(module: nn.Module, random: Random, count: int = 6, *, tame: bool = False) -> list[str]:
     """Does some edits, and says which; those that the module has no place for are left out.
 
-    Without `retyped` types and memory formats stay: PyTorch 2.13 dies in the backward of some nets in channels_last.
+    A `tame` one leaves gradients and memory formats as they are: PyTorch 2.13 dies in the backward of a group norm over
+    a channels_last value that needs no gradient.
     """
-    edits = [made for made in EDITS if retyped or made is not _retyped]
+    edits = [made for made in EDITS if not tame or made not in (_retyped, _frozen)]
     chosen = [random.choice(edits) for _ in range(count)]
     return [told for made in chosen if (told := made(module, random)) is not None]
 

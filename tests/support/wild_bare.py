@@ -1,8 +1,9 @@
-"""Statements of wild nets about values without a batch, and about shared weights that are applied to unlike values."""
+"""Statements of wild nets: values without a batch, shared weights that are applied to unlike values, tokens."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from math import prod
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -127,3 +128,26 @@ def _applied(wild: Wild, applied: tuple[Node, ...], first: int, moved: dict[Valu
         results = builder.add(node.op, inputs, path, scope)
         moved.update({Value(first + offset, at): result for at, result in enumerate(results)})
     return moved[Value(first + len(applied) - 1)]
+
+
+def tokens(wild: Wild, random: Random, scope: int, depth: int) -> None:
+    """Pixels as tokens: normalised, attended to or mixed, and made an image again."""
+    if wild.shape.axes != ("c", "h", "w") or prod(wild.shape.spatial) > 60:
+        return
+    (c, h, w), level = wild.shape.sizes, wild.level(random, scope)
+    heads = random.choice((1, 2)) if c % 2 == 0 else 1
+    wild.add(ops.Rearrange(pattern="c h w -> (h w) c"), (wild.net.here,), level)
+    (x,) = wild.add(ops.LayerNorm(eps=2.0**-17), (wild.net.here,), level) if c > 2 else (wild.net.here,)
+    if random.random() < 0.4:
+        wild.add(ops.Matmul(), (wild.net.here, wild.learned(random, level, c, c)), level)
+    else:
+        made = []
+        for name in ("q", "k", "v"):
+            wild.taken.setdefault(wild.net.builder.scopes[level].path, set()).add(name)
+            wild.add(ops.Linear(out=c, bias=random.random() < 0.5), (x,), level, name)
+            split = ops.Rearrange(pattern="n (m c) -> m n c", sizes=(("m", heads),))
+            made.append(wild.add(split, (wild.net.here,), level)[0])
+        attend = ops.Attention(causal=random.random() < 0.3, scale=random.choice((None, 0.5)))
+        wild.add(attend, tuple(made), level)
+        wild.add(ops.Rearrange(pattern="m n c -> n (m c)"), (wild.net.here,), level)
+    wild.add(ops.Rearrange(pattern="(h w) c -> c h w", sizes=(("h", h), ("w", w))), (wild.net.here,), level)

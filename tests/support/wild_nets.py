@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from math import prod
 from random import Random
 from typing import Any
 
@@ -19,7 +18,7 @@ from archdsl.ir.program import Node, Output, Value
 from archdsl.ops.base import Op, ShapeError
 from archdsl.shapes import Shape
 from tests.support.nets import Net, again
-from tests.support.wild_bare import bare, everywhere
+from tests.support.wild_bare import bare, everywhere, tokens
 from tests.support.wild_ops import UNARY, numbers, positive
 
 Statement = Callable[[Random, int, int], None]
@@ -144,7 +143,7 @@ class Wild:
         """One statement; where a shape forbids it, what was built of it so far stays, and is read."""
         kinds: list[Statement] = [self.operation] * 9
         kinds += [self.residual, self.branches, self.gate, self.pieces, self.slices, self.stacked, self.weighed]
-        kinds += [self.tokens, self.sub_level]
+        kinds += [partial(tokens, self), self.sub_level]
         kinds += [partial(bare, self), partial(everywhere, self)] if depth < MOST_DEPTH else []
         if depth < MOST_DEPTH:
             kinds += [self.block_call] * 3 + [self.repeat, self.shared]
@@ -277,28 +276,6 @@ class Wild:
             pair = random.choice(((start, own), (own, start)))
             merge: dict[str, Op] = {"mul": ops.Mul(), "concat": ops.Concat(), "stack": ops.Mean()}
             self.add(merge.get(kind, ops.Add()), pair, scope)
-
-    def tokens(self, random: Random, scope: int, depth: int) -> None:
-        """Pixels as tokens: normalised, attended to or mixed, and made an image again."""
-        if self.shape.axes != ("c", "h", "w") or prod(self.shape.spatial) > 60:
-            return
-        (c, h, w), level = self.shape.sizes, self.level(random, scope)
-        heads = random.choice((1, 2)) if c % 2 == 0 else 1
-        self.add(ops.Rearrange(pattern="c h w -> (h w) c"), (self.net.here,), level)
-        (x,) = self.add(ops.LayerNorm(eps=2.0**-17), (self.net.here,), level) if c > 2 else (self.net.here,)
-        if random.random() < 0.4:
-            self.add(ops.Matmul(), (self.net.here, self.learned(random, level, c, c)), level)
-        else:
-            made = []
-            for name in ("q", "k", "v"):
-                self.taken.setdefault(self.net.builder.scopes[level].path, set()).add(name)
-                self.add(ops.Linear(out=c, bias=random.random() < 0.5), (x,), level, name)
-                split = ops.Rearrange(pattern="n (m c) -> m n c", sizes=(("m", heads),))
-                made.append(self.add(split, (self.net.here,), level)[0])
-            attend = ops.Attention(causal=random.random() < 0.3, scale=random.choice((None, 0.5)))
-            self.add(attend, tuple(made), level)
-            self.add(ops.Rearrange(pattern="m n c -> n (m c)"), (self.net.here,), level)
-        self.add(ops.Rearrange(pattern="(h w) c -> c h w", sizes=(("h", h), ("w", w))), (self.net.here,), level)
 
     def sub_level(self, random: Random, scope: int, depth: int) -> None:
         """Statements in a level of their own, perhaps with a role."""
