@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -58,4 +59,4 @@ def _by_stem(name: str) -> Bundled | None:
     if not re.fullmatch(r"[A-Za-z0-9_]+", name):
         return None
     path = specs_root() / f"{name}.arch"
-    return Bundled(name, path, None) if path.is_file() else None
+    return Bundled(name, path, None) if os.path.isfile(path) else None

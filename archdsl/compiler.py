@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archdsl import reading
 from archdsl.bundled import find
-from archdsl.diagnostics import CompileError, UsageError, quote
+from archdsl.diagnostics import QUOTED, CompileError, UsageError, quote
 from archdsl.elaborate import check as check_source
-from archdsl.files import FileError, read
+from archdsl.files import FileError, errors, read
 from archdsl.graph.compiled import compiled
 from archdsl.graph.graph import Graph
 from archdsl.limits import DEFAULT, Limits
-from archdsl.source import Source
+from archdsl.source import Source, Span
+from archdsl.syntax.problems import BigSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +36,8 @@ BEFORE = "Before the passes:\n"
 Weights = str | os.PathLike[str] | Mapping[str, "np.ndarray"] | Mapping[str, "torch.Tensor"]
 ARGUMENT = "<argument>"  # how diagnostics call the text of an `Expression`
 Note = Callable[[str], None]
-BIGGEST_FILE = 1 << 29  # bytes that are read at all; the budget of a spec's text is far below
+GRAPH = b"archdsl-graph "  # how the text of a graph begins
+BIGGEST_GRAPH = 1 << 26  # bytes of it, far more than a net within the budget takes
 
 
 class WeightsWarning(UserWarning):
@@ -45,18 +48,19 @@ class ParameterError(UsageError, TypeError):
     """A parameter that the arch does not have, or of another kind than it takes."""
 
 
-def source(spec: Spec) -> tuple[Source, str | None]:
+def source(spec: Spec, limits: Limits = DEFAULT) -> tuple[Source, str | None]:
     """The text that a spec names, and the arch in it if the name is an arch's: a path, a bundled name, or a `Source`.
 
-    Raises `UsageError` for a name that is neither a file nor bundled, and `FileError` for a file that cannot be read.
+    Raises `UsageError` for a name that is neither a file nor bundled, `FileError` for a file that cannot be read, and
+    `CompileError` for one that is larger than a spec may be.
     """
     if isinstance(spec, Source):
         return spec, None
     path = Path(spec)
-    if path.is_file() or path.suffix or len(path.parts) > 1:
-        return _read(path, str(spec)), None
+    if path.suffix or len(path.parts) > 1 or os.path.exists(path):
+        return _read(path, str(spec), limits), None
     bundled = find(str(spec))
-    return _read(bundled.path, bundled.path.name), bundled.arch
+    return _read(bundled.path, bundled.path.name, limits), bundled.arch
 
 
 def check(spec: Spec, *, limits: Limits = DEFAULT) -> tuple[Graph, ...]:
@@ -64,7 +68,7 @@ def check(spec: Spec, *, limits: Limits = DEFAULT) -> tuple[Graph, ...]:
 
     Raises `CompileError` with all that is wrong in the file.
     """
-    text, _ = source(spec)
+    text, _ = source(spec, limits)
     return tuple(Graph(program) for program in check_source(text, limits).programs.values())
 
 
@@ -79,7 +83,7 @@ def compile(spec: Spec, *, arch: str | None = None, limits: Limits = DEFAULT, **
 
 def graph_of(spec: Spec, arch: str | None, parameters: Mapping[str, Any], limits: Limits = DEFAULT) -> Graph:
     """The same as `compile`, with the arch's parameters as a mapping (they may have any name)."""
-    text, named = source(spec)
+    text, named = source(spec, limits)
     if text.text.startswith("archdsl-graph "):
         return _read_graph(text, arch, parameters)
     try:
@@ -262,9 +266,16 @@ def _kept(text: str, name: str, graph: str) -> Kept:
     return Kept(Source(text, name), graph)
 
 
-def _read(path: Path, name: str) -> Source:
-    """The text of a spec file. Raises `FileError` for one that cannot be read, is huge, or is no UTF-8."""
-    data = read(path, BIGGEST_FILE)
+def _read(path: Path, name: str, limits: Limits) -> Source:
+    """The text of a spec file, or of a graph. Raises `FileError` for one that cannot be read or is no UTF-8, and
+    `CompileError` for a spec that is larger than the limit, of which no more is read than that."""
+    with errors(path):
+        data, size = reading.start_of(path, limits.source)
+    if reading.exceeds(data, limits.source):
+        if not data.startswith(GRAPH):
+            beginning = Source(data[:QUOTED].decode("utf-8-sig", "replace"), name, path)
+            raise CompileError([BigSource(Span(beginning, 0, 1), size, limits.source).diagnostic()])
+        data = read(path, BIGGEST_GRAPH)
     try:
         return Source(data.decode("utf-8-sig"), name, path)
     except UnicodeDecodeError as error:

@@ -37,12 +37,12 @@ def write_atomic(path: str | os.PathLike[str], data: Bytes | Iterable[Bytes]) ->
     or a path under `/dev` is no file that could be replaced: the bytes are written into it. Raises `FileError`;
     whatever the failure, also one of the iterable, nothing is left.
     """
-    with _errors(path):
+    with errors(path):
         target = Path(os.path.realpath(path))
         whole = replaceable(path)
     if target.is_dir():
         raise FileError(f"{_shown(path)} is a directory")
-    with _errors(path):
+    with errors(path):
         if not whole:
             with open(path, "wb", opener=_without_truncating) as stream:
                 stream.writelines(_chunks(data))
@@ -61,7 +61,7 @@ def write_by_digest(named: Callable[[str], Path], data: Bytes | Iterable[Bytes])
     Raises `FileError`.
     """
     folder = named("").parent
-    with _errors(folder), _temporary(folder) as (file, name):
+    with errors(folder), _temporary(folder) as (file, name):
         digest = hashlib.sha256()
         for chunk in _chunks(data):
             digest.update(chunk)
@@ -97,7 +97,7 @@ def write(path: str | os.PathLike[str], data: Bytes | Iterable[Bytes]) -> None:
 
 def read(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
     """The bytes at a path, or of stdin if the path is `-`. Raises `FileError`, also for more than `limit` bytes."""
-    with _errors(path):
+    with errors(path):
         if os.fspath(path) == STANDARD:
             data = sys.stdin.buffer.read(-1 if limit is None else limit + 1)
         else:
@@ -200,7 +200,7 @@ def _settle(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _errors(path: str | os.PathLike[str]) -> Iterator[None]:
+def errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """What the system says about a path, as a `FileError`."""
     if "\0" in os.fspath(path):
         raise FileError(f"{_shown(path)}: no file can have this name")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 
 
@@ -20,7 +20,8 @@ class Source:
     @cached_property
     def line_starts(self) -> tuple[int, ...]:
         """Offset of each line's first character."""
-        return (0, *accumulate(len(line) for line in self.text.splitlines(keepends=True) if line.endswith("\n")))
+        # Not `splitlines`: it ends lines at form feeds, separators and lone carriage returns too.
+        return (0, *(match.end() for match in re.finditer("\n", self.text)))
 
     def __hash__(self) -> int:
         return hash((self.name, len(self.text)))

@@ -68,7 +68,12 @@ def _source(name: str) -> Source:
 
 
 def _difference(name: str, before: str, after: str) -> Iterator[str]:
-    return difflib.unified_diff(before.splitlines(), after.splitlines(), name, f"{name} (formatted)", lineterm="")
+    return difflib.unified_diff(_lines(before), _lines(after), name, f"{name} (formatted)", lineterm="")
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text, which end in one way alone."""
+    return text.removesuffix("\n").split("\n")
 
 
 def _tell(wanted: bool, text: str) -> None:

@@ -16,6 +16,7 @@ from archdsl.source import Source
 if TYPE_CHECKING:
     from archdsl.compiler import Spec
 
+BIGGEST = 1 << 26  # bytes of stdin; the budget of a spec is far below, that of a graph is not
 DEPTHS = ("stage", "block", "layer")
 
 
@@ -24,7 +25,7 @@ def spec(argument: str) -> Spec:
     if argument != STANDARD:
         return argument
     try:
-        return Source(read(STANDARD, 1 << 29).decode("utf-8-sig"), "<stdin>")
+        return Source(read(STANDARD, BIGGEST).decode("utf-8-sig"), "<stdin>")
     except UnicodeDecodeError as error:
         raise FileError(f"stdin: not UTF-8 text (byte {error.start:,})") from error
 

@@ -21,6 +21,7 @@ NODE: Final = 50
 OWNER: Final = 50  # a node with parameters or buffers
 BLOCK: Final = 80  # a block that is entered
 ARCH: Final = 300
+IMPORT: Final = 400
 DEPTH: Final = 6  # of a node, for the depth of one level of a net
 EDGE: Final = 4
 LEVEL: Final = 1  # of a path that is looked up or taken

@@ -6,19 +6,23 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+from archdsl import reading
 from archdsl.diagnostics import Diagnostic, Problem
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.fuel import TOKEN, Fuel
+from archdsl.elaborate.fuel import IMPORT, TOKEN, Fuel
 from archdsl.elaborate.problems import structure
 from archdsl.elaborate.values import POISON, BlockValue, Bound, LayerValue
 from archdsl.library import specs_root
-from archdsl.limits import Limits
+from archdsl.limits import DEFAULT, Limits
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse
+
+LISTED = 2000  # files of a folder that are looked through for the one that was meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +133,11 @@ class Loader:
         self.problems: list[Diagnostic] = []
         self.readings: list[Reading] = []
         self._modules: dict[Path, Module] = {}
+        self._size = 0
 
     def load(self, source: Source) -> Module:
         """The module of a spec. Raises `CompileError` if its text, or that of a file it imports, does not parse."""
+        self._size = len(source.text)
         path = source.path.resolve() if source.path is not None else None
         roots = tuple(root for root in (path.parent if path else None, specs_root().resolve()) if root is not None)
         return self._load(source, path, roots, ())
@@ -163,7 +169,8 @@ class Loader:
 
     def _spoil(self, module: Module, declaration: tree.Import, problem: Problem) -> None:
         """Keeps what is wrong with an import; the names that it would bring are poison."""
-        self.problems.append(problem.diagnostic())
+        if len(self.problems) < self.fuel.limits.diagnostics:
+            self.problems.append(problem.diagnostic())
         for name in declaration.names:
             if name.name not in module.spans:
                 module.names[name.name] = POISON
@@ -175,6 +182,14 @@ class Loader:
         module.names[name.name] = value
         module.spans[name.name] = name.span
 
+    def _hold(self, source: Source, span: Span) -> None:
+        """Holds a spec with all its imports to the size of one file. Raises `Found`."""
+        self._size += len(source.text)
+        most = self.fuel.limits.source
+        if self._size > most:
+            reason = f"the spec and its imports have more than {most:,} characters with it"
+            raise Found(structure.Unreadable(span, source.name, reason))
+
     def _import(
         self,
         module: Module,
@@ -185,6 +200,7 @@ class Loader:
     ) -> None:
         text = declaration.path.plain or ""
         span = declaration.path.span
+        self.fuel.spend(span, IMPORT)
         target = _locate(text, span, path, roots)
         here = (*chain, path) if path is not None else chain
         if target in here:
@@ -194,7 +210,9 @@ class Loader:
             raise Found(structure.TooDeep(span, self.fuel.limits.imports))
         other = self._modules.get(target)
         if other is None:
-            other = self._load(read(target, _display(text, module.source, target), span), target, roots, here)
+            source = read(target, _display(text, module.source, target), span, self.fuel.limits)
+            self._hold(source, span)
+            other = self._load(source, target, roots, here)
         self.readings.append(Reading(declaration, path, roots, target, other.source))
         module.imports.append(other)
         for name in declaration.names:
@@ -224,10 +242,13 @@ def origin(module: Module, name: str) -> tuple[Module, str]:
     return module, name
 
 
-def read(path: Path, name: str, span: Span | None = None) -> Source:
-    """A file's text. Raises `Found` if it cannot be read as UTF-8."""
+def read(path: Path, name: str, span: Span | None = None, limits: Limits = DEFAULT) -> Source:
+    """A file's text. Raises `Found` if it is no file, is too large, or cannot be read as UTF-8."""
     try:
-        return Source(path.read_text(encoding="utf-8"), name, path)
+        data, size = reading.start_of(path, limits.source)
+        if reading.exceeds(data, limits.source):
+            raise Found(structure.Unreadable(span, name, f"it has {size:,} bytes, and {limits.source:,} are allowed"))
+        return Source(data.decode("utf-8-sig"), name, path)
     except UnicodeDecodeError as error:
         raise Found(structure.Unreadable(span, name, f"byte {error.start} is no UTF-8")) from None
     except OSError as error:
@@ -242,12 +263,23 @@ def _display(text: str, source: Source, target: Path) -> str:
     return (Path(source.name).parent / text).as_posix()
 
 
+def _resolved(path: Path, span: Span, text: str) -> Path:
+    """A path with its links followed. Raises `Found` where the system cannot: links in a circle, a name too long."""
+    try:
+        found = path.resolve()
+        found.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its links go in a circle"
+        raise Found(structure.Unreadable(span, text, reason.lower())) from None
+    return found
+
+
 def _locate(text: str, span: Span, path: Path | None, roots: tuple[Path, ...]) -> Path:
     """The file that an import means, inside the roots."""
     if not text or "\0" in text or Path(text).is_absolute():
         raise Found(structure.OutsideRoots(span, text))
     folders = [path.parent] if path is not None else []
-    candidates = [(folder / text).resolve() for folder in (*folders, specs_root().resolve())]
+    candidates = [_resolved(folder / text, span, text) for folder in (*folders, specs_root().resolve())]
     allowed = [item for item in candidates if any(item.is_relative_to(root) for root in roots)]
     if not allowed:
         raise Found(structure.OutsideRoots(span, text))
@@ -256,7 +288,7 @@ def _locate(text: str, span: Span, path: Path | None, roots: tuple[Path, ...]) -
             return item
     if any(item.is_file() for item in candidates):
         raise Found(structure.OutsideRoots(span, text))
-    beside = [Path(text).parent / item.name for item in sorted(allowed[0].parent.glob("*.arch"))]
+    beside = [Path(text).parent / item.name for item in sorted(islice(allowed[0].parent.glob("*.arch"), LISTED))]
     bundle = specs_root().resolve()
     known = [*beside, *(item.relative_to(bundle) for item in sorted(bundle.rglob("*.arch")))]
     raise Found(structure.UnknownFile(span, text, tuple(item.as_posix() for item in known)))
