@@ -10,7 +10,7 @@ from archdsl.gate import Dot, dot, joined, named, quoted
 from archdsl.graph.graph import Graph
 from archdsl.targets.picture_chains import condense
 from archdsl.targets.picture_plan import DEPTHS, TIMES, Box, Cluster, Depth, Edge, Plan, labels, plan
-from archdsl.targets.picture_render import rendered
+from archdsl.targets.picture_render import hold, rendered
 
 INK, GREY, LINE = "#1f2933", "#66727f", "#7b8794"
 FONT = "Helvetica"
@@ -53,15 +53,22 @@ def dot_text(graph: Graph, depth: str = "block") -> str:
 
     Raises `UsageError` for another depth. All text is quoted, and none of it is HTML.
     """
+    return _drawn(graph, depth)[0]
+
+
+def _drawn(graph: Graph, depth: str) -> tuple[str, Plan]:
     found = next((known for known in DEPTHS if known == depth), None)
     if found is None:
         raise UsageError(f"there is no depth `{depth}`: it is one of {', '.join(DEPTHS)}")
-    return "\n".join(_document(graph, _planned(graph, found), found)) + "\n"
+    drawn = _planned(graph, found)
+    return "\n".join(_document(graph, drawn, found)) + "\n", drawn
 
 
 def picture(graph: Graph, depth: str = "block", format: str = "svg", renderer: str = "auto") -> str | bytes:
     """A graph's picture: the text of an SVG, or the bytes of a PNG or PDF. Raises what `dot_text` and `rendered` do."""
-    data = rendered(dot_text(graph, depth), format, renderer)
+    text, drawn = _drawn(graph, depth)
+    hold(len(drawn.boxes), len(drawn.edges))
+    data = rendered(text, format, renderer)
     return data.decode() if format == "svg" else data
 
 

@@ -35,18 +35,22 @@ def _heads(plan: Plan) -> dict[Box, Box]:
     for edge in plan.edges:
         going[edge.tail].append(edge)
         coming[edge.head].append(edge)
+    joined = {box: _joined(box, going, coming[box]) for box in plan.boxes}
     heads: dict[Box, Box] = {}
     for box in plan.boxes:
-        before = coming[box][0].tail if len(coming[box]) == 1 else None
-        joins = (
-            before is not None
-            and len(going[before]) == 1
-            and before.cluster is box.cluster
-            and {before.kind, box.kind} <= LAYERS
-            and before.skip == box.skip
-        )
-        heads[box] = heads[before] if joins and before is not None else box
+        way = [box]  # boxes need not stand in the order of the flow: shared layers stand where they are declared
+        while way[-1] not in heads and (before := joined[way[-1]]) is not None and before not in way:
+            way.append(before)
+        heads.update(dict.fromkeys(way, heads.get(way[-1], way[-1])))
     return heads
+
+
+def _joined(box: Box, going: dict[Box, list[Edge]], coming: list[Edge]) -> Box | None:
+    """The box before one that is in the same chain."""
+    before = coming[0].tail if len(coming) == 1 else None
+    if before is None or len(going[before]) != 1 or before.cluster is not box.cluster:
+        return None
+    return before if {before.kind, box.kind} <= LAYERS and before.skip == box.skip else None
 
 
 def _edges(edges: list[Edge], heads: dict[Box, Box]) -> list[Edge]:

@@ -15,6 +15,9 @@ from archdsl.diagnostics import ArchdslError, UsageError, quote
 FORMATS: Final = ("svg", "png", "pdf")
 RENDERERS: Final = ("auto", "pure", "dot")
 SECONDS: Final = 120
+MEMORY: Final = 2 << 30  # bytes of address space that a renderer may take
+DRAWN: Final = 20_000  # boxes and edges that a renderer is given: what is more is no picture that could be read
+COARSER: Final = "draw it at a coarser depth (--depth block, or stage), or write the DOT text (-o x.gv)"
 PURE_FORMATS: Final = ("svg", "png")
 HARMLESS: Final = "no value for width of non-ASCII character"
 
@@ -71,6 +74,22 @@ def _dot() -> Path | None:
     return Path(found) if found else None
 
 
+def hold(boxes: int, edges: int) -> None:
+    """Raises `RenderError` for a picture that a renderer would not finish."""
+    if boxes + edges > DRAWN:
+        told = f"this picture has {boxes:,} boxes and {edges:,} edges, and {DRAWN:,} together are drawn"
+        raise RenderError(f"{told}: {COARSER}")
+
+
+def _limited() -> None:
+    """In the renderer's process: no more memory and processor time than it may take, where the system can say so."""
+    import resource
+
+    for kind, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, SECONDS)):
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 def _run(program: Path, text: str, format: str) -> bytes:
     try:
         done = subprocess.run(
@@ -79,11 +98,14 @@ def _run(program: Path, text: str, format: str) -> bytes:
             capture_output=True,
             timeout=SECONDS,
             check=False,
+            preexec_fn=_limited if os.name == "posix" else None,  # noqa: PLW1509 - it sets two limits, no more
         )
     except subprocess.TimeoutExpired:
-        raise RenderError(f"{program.name} took more than {SECONDS} seconds: try a smaller depth") from None
+        raise RenderError(f"{program.name} took more than {SECONDS} seconds: {COARSER}") from None
     except OSError as error:
         raise MissingTool(f"{program.name} does not run: {error.strerror}") from None
+    if done.returncode < 0 or b"emory" in done.stderr:
+        raise RenderError(f"{program.name} used up the {MEMORY >> 30} GiB or {SECONDS} seconds it may take: {COARSER}")
     if done.returncode or not done.stdout:
         told = [line for line in done.stderr.decode(errors="replace").splitlines() if line and HARMLESS not in line]
         raise RenderError(f"{program.name} failed: {quote(told[0]) if told else f'exit code {done.returncode}'}")
