@@ -15,7 +15,7 @@ from archdsl.diagnostics import ArchdslError, UsageError, quote
 FORMATS: Final = ("svg", "png", "pdf")
 RENDERERS: Final = ("auto", "pure", "dot")
 SECONDS: Final = 120
-MEMORY: Final = 2 << 30  # bytes of address space that a renderer may take
+MEMORY: Final = 1 << 30  # bytes of address space that a renderer may take
 DRAWN: Final = 20_000  # boxes and edges that a renderer is given: what is more is no picture that could be read
 COARSER: Final = "draw it at a coarser depth (--depth block, or stage), or write the DOT text (-o x.gv)"
 PURE_FORMATS: Final = ("svg", "png")
