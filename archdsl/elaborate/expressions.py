@@ -11,7 +11,7 @@ from archdsl.elaborate.attributes import attribute
 from archdsl.elaborate.binding import bound_with
 from archdsl.elaborate.environment import METRICS, Env
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.fuel import ARGUMENT, READ, holds
+from archdsl.elaborate.fuel import ARGUMENT, CALL, READ, holds
 from archdsl.elaborate.modules import ArchValue, Module, Pending, origin
 from archdsl.elaborate.pending import Pendings
 from archdsl.elaborate.problems import arguments, names, shapes, structure
@@ -329,6 +329,7 @@ class Expressions:
     # ------------------------------------------------------------------ calls
 
     def _call(self, expression: tree.Call, env: Env) -> Any:
+        self.fuel.spend(expression.span, CALL)
         plain = env.inner(reading=False) if env.reading else env
         function = self.value(expression.function, plain)
         if function is POISON:

@@ -325,7 +325,7 @@ class Flows:
         elaborator, stream = self.elaborator, stream_of(env)
         for statement in body.statements:
             stream.here = start
-            self.fuel.spend(statement.span, STATEMENT)
+            self.fuel.spend(statement.span, TURN)
             if isinstance(statement, tree.If | tree.Repeat | tree.For):
                 try:
                     for inner, frame, where in self.turns(statement, env, place):

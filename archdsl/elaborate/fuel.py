@@ -14,10 +14,12 @@ from archdsl.source import Span
 # A step stands for about half a microsecond, or for 64 bytes that are kept; measured on a busy core of a server.
 TOKEN: Final = 16  # of a text that is parsed
 READ: Final = 2  # an expression that is evaluated
-ARGUMENT: Final = 8
+CALL: Final = 20
+ARGUMENT: Final = 10
 STATEMENT: Final = 12
 TURN: Final = 24  # of a loop
-NODE: Final = 50
+LAYER: Final = 36  # a layer that is placed, also where a mistake before it keeps it from becoming a node
+NODE: Final = 24
 OWNER: Final = 50  # a node with parameters or buffers
 BLOCK: Final = 80  # a block that is entered
 ARCH: Final = 300
@@ -25,6 +27,7 @@ IMPORT: Final = 400
 DEPTH: Final = 6  # of a node, for the depth of one level of a net
 EDGE: Final = 4
 LEVEL: Final = 1  # of a path that is looked up or taken
+LIST: Final = 6  # a list or layer that is looked into
 ITEMS: Final = 2  # of a list in a step
 CHARACTERS: Final = 32  # of a text in a step
 
@@ -64,28 +67,28 @@ class Fuel:
         """Takes what it costs to look at all that a list or layer holds. Raises `Found` for one that holds more than a
         list may, counted with the lists and layers in it, or that nests too deeply."""
         limits = self.limits
-        count, depth = weight(value, min(limits.list_items, ITEMS * self.left), limits.nesting)
-        self.items(span, count)
+        count, lists, depth = weight(value, min(limits.list_items, ITEMS * self.left), limits.nesting)
+        self.spend(span, LIST * lists + count // ITEMS)
         if depth > limits.nesting:
             raise Found(TooDeep(span, limits.nesting, "lists and layers"))
         if count > limits.list_items:
             raise Found(TooManySteps(span, "a list with the lists in it", limits.list_items))
 
 
-def weight(value: Any, most: int, deepest: int) -> tuple[int, int]:
-    """How many items a value holds, with those of the lists and layers in it, and how deeply they nest; counted until
-    there are more than `most`, or until they nest more deeply than `deepest`.
+def weight(value: Any, most: int, deepest: int) -> tuple[int, int, int]:
+    """How many items a value holds, with those of the lists and layers in it, how many lists and layers these are, and
+    how deeply they nest; counted until there are more than `most`, or until they nest more deeply than `deepest`.
 
     A list that holds another one twice costs nothing to make, and twice as much to look at.
     """
-    count, depth, todo = 0, 0, [(value, 1)]
+    count, lists, depth, todo = 0, 0, 0, [(value, 1)]
     while todo and count <= most and depth <= deepest:
         item, level = todo.pop()
         parts = inside(item)
-        count, depth = count + len(parts), max(depth, level)
+        count, lists, depth = count + len(parts), lists + 1, level if level > depth else depth
         if count <= most:
             todo += [(part, level + 1) for part in parts if isinstance(part, tuple | LayerValue)]
-    return count, depth
+    return count, lists, depth
 
 
 def inside(value: Any) -> tuple[Any, ...]:
@@ -93,7 +96,7 @@ def inside(value: Any) -> tuple[Any, ...]:
     if isinstance(value, tuple):
         return value
     if isinstance(value, LayerValue):
-        return tuple(bound.value for _, bound in (*value.bound, *value.defaults))
+        return tuple([bound.value for _, bound in (*value.bound, *value.defaults)])
     return ()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from archdsl.elaborate.elaborator import Elaborator, stream_of
 from archdsl.elaborate.environment import Env, Place, Stream, taken
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.fuel import ARGUMENT, BLOCK
+from archdsl.elaborate.fuel import ARGUMENT, BLOCK, LAYER
 from archdsl.elaborate.functions import is_whole
 from archdsl.elaborate.problems import arguments, names, shapes, structure
 from archdsl.elaborate.trace import Declared
@@ -51,6 +51,7 @@ class Layers:
     def place(self, link: tree.Layer, env: Env, place: Place, role: str | None) -> Flow | None:
         """What flows on behind a layer."""
         stream = stream_of(env)
+        self.fuel.spend(link.placed.span, LAYER)
         layer = self.chosen(link.placed, env, place)
         if layer is None:
             return stream.here
@@ -345,7 +346,7 @@ class Layers:
         around = env.stream if env is not None else None
         entering = around.entering if around else ()
         calls = around.calls if around else ()
-        if declaration in entering:
+        if any(item is declaration for item in entering):
             chain = tuple(item.name.name for item in entering if isinstance(item, tree.Block | tree.Arch))
             raise Found(names.RecursiveBlock(call, block.name, chain))
         if len(entering) >= self.elaborator.limits.calls:

@@ -47,12 +47,19 @@ class Labelled:
 Flow = Tensor | tuple["Flow", ...] | Poison
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BlockValue:
-    """A declared block or arch, with the file whose names its body sees."""
+    """A declared block or arch, with the file whose names its body sees. Equal are those of one declaration: their
+    texts are not compared."""
 
     declaration: tree.Block | tree.Arch
-    module: Module = field(compare=False, repr=False)
+    module: Module = field(repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BlockValue) and other.declaration is self.declaration
+
+    def __hash__(self) -> int:
+        return id(self.declaration)
 
     @property
     def name(self) -> str:

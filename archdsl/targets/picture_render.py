@@ -98,7 +98,7 @@ def _run(program: Path, text: str, format: str) -> bytes:
             capture_output=True,
             timeout=SECONDS,
             check=False,
-            preexec_fn=_limited if os.name == "posix" else None,  # noqa: PLW1509 - it sets two limits, no more
+            preexec_fn=_limited if os.name == "posix" else None,
         )
     except subprocess.TimeoutExpired:
         raise RenderError(f"{program.name} took more than {SECONDS} seconds: {COARSER}") from None
