@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from archdsl.elaborate.environment import Env
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.fuel import LAYER, NODE, STATEMENT, TURN, Fuel
+from archdsl.elaborate.fuel import NODE, STATEMENT, TURN, Fuel
 from archdsl.elaborate.functions import is_whole
 from archdsl.elaborate.modules import Imported
 from archdsl.elaborate.problems.structure import TooManyNodes, TooManySteps
@@ -45,16 +45,13 @@ class Least:
     def hold(self, declaration: tree.Block | tree.Arch, env: Env) -> None:
         """Counts what an arch expands to before it runs. Raises `Found` at the first statement that is too much."""
         limits, frame, nodes, steps = self.fuel.limits, env.inner(), 0, 0
-        spent: TooManySteps | None = None
         for statement in declaration.body.statements:
             more, turns = self.statement(statement, frame)
             nodes, steps = nodes + more, steps + turns + STATEMENT
             if nodes > limits.nodes:
                 raise Found(TooManyNodes(statement.span, nodes, limits.nodes))
-            if steps > self.fuel.left and spent is None:
-                spent = TooManySteps(statement.span, "too much would run", limits.steps, "steps")
-        if spent is not None:
-            raise Found(spent)
+            if steps > self.fuel.left:
+                raise Found(TooManySteps(statement.span, "too much would run", limits.steps, "steps"))
 
     def hold_loop(self, statement: tree.Repeat | tree.For, turns: int, env: Env, there: int) -> None:
         """Counts what a loop makes beside the nodes that are there, before it runs. Raises `Found`."""
@@ -138,7 +135,7 @@ class Least:
         if isinstance(value.target, BlockValue):
             return self._block(value, value.target, placed, env)
         # A merge of one value is that value.
-        return (0, 0) if issubclass(value.target, Op) and value.target.takes == "list" else (1, LAYER + NODE)
+        return (0, 0) if issubclass(value.target, Op) and value.target.takes == "list" else (1, NODE)
 
     def _block(self, layer: LayerValue, block: BlockValue, placed: tree.Placed, env: Env) -> Count:
         inside = id(block.declaration)
