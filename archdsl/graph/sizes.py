@@ -7,7 +7,10 @@ from dataclasses import replace
 
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Node
+from archdsl.ops import LayerNorm
 from archdsl.ops.base import Input, ShapeError
+from archdsl.ops.common import axis_index
+from archdsl.shapes import Shape
 
 Sizes = tuple[tuple[int, ...], ...]  # of each input, without its batch
 Sizer = Callable[[int, int], int]  # a size and its axis among those of space
@@ -24,8 +27,8 @@ def declared_sizes(graph: Graph) -> Sizes:
 
 
 def resized(graph: Graph, sizes: Sequence[tuple[int, ...]]) -> Graph | None:
-    """The same net with inputs of other sizes; `None` where an operation does not take them, or would have other
-    weights (a linear layer of a flattened map)."""
+    """The same net with inputs of other sizes; `None` where an operation does not take them, would have other weights
+    (a linear layer of a flattened map), or is made for one size (a layer norm along an axis of places)."""
     given = iter(sizes)
     nodes: list[Node] = []
     for node in graph.nodes:
@@ -40,12 +43,19 @@ def resized(graph: Graph, sizes: Sequence[tuple[int, ...]]) -> Graph | None:
             held = [tensor.sizes for tensor in op.tensors(*before)]
         except ShapeError:
             return None
+        if isinstance(op, LayerNorm) and _normed(op, before[0]) != _normed(op, graph.shape(node.inputs[0])):
+            return None
         if len(outputs) != len(node.outputs) or held != [
             tensor.sizes for tensor in op.tensors(*graph.program.shapes_in(node))
         ]:
             return None
         nodes.append(replace(node, op=op, outputs=outputs))
     return Graph(replace(graph.program, nodes=tuple(nodes)))
+
+
+def _normed(op: LayerNorm, x: Shape) -> int:
+    """The size of the axis that a layer norm is made for."""
+    return x.sizes[axis_index(op, x, op.axis, -1)]
 
 
 def other_sizes(graph: Graph) -> tuple[Sizes, ...]:

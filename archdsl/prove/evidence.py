@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -48,7 +49,13 @@ class Evidence:
     def modules(self, setting: Setting, *, watch: bool = False) -> Pair:
         """Both nets with the weights of a setting; `watch` adds what operations with knees read as outputs."""
         one, two = (side.watching() for side in self._sides) if watch else (self.before, self.after)
-        first = calibrated(one, self.make, setting)
+        try:
+            first = calibrated(one, self.make, setting)
+        except REFUSED:
+            if setting.probes[0].sizes == self.declared:
+                raise
+            probe = replace(setting.probes[0], sizes=self.declared)  # the module takes less than its shapes allow
+            first = calibrated(one, self.make, replace(setting, probes=(probe,)))
         return first, self.make(two, self.carry(state_of(first)))
 
     def run(self, setting: Setting) -> None:
