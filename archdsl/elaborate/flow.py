@@ -221,6 +221,8 @@ class Flows:
         for target, value in zip(chain.targets, values, strict=True):
             if not target.indices:
                 env.bind(target.name, value)
+                if isinstance(value, Tensor) and not target.name.name.startswith("_"):
+                    self.elaborator.trace.names.setdefault((value.value, stream_of(env).path), target.name.name)
                 continue
             indices = tuple(self.expressions.value(index, env) for index in target.indices)
             self.fuel.weigh(indices, target.span)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from archdsl.elaborate.environment import Env
 from archdsl.elaborate.values import Flow, LayerValue, Written
-from archdsl.ir.program import Node, Program
+from archdsl.ir.program import Node, Program, Value
 from archdsl.syntax import tree
 
 
@@ -41,6 +41,7 @@ class Trace:
     frames: dict[int, Env] = field(default_factory=dict)  # of each block's scope
     decisions: list[Decision] = field(default_factory=list)
     labels: dict[str, Flow] = field(default_factory=dict)
+    names: dict[tuple[Value, str], str] = field(default_factory=dict)  # of values (`as x`), by the level that says so
     nodes: tuple[Node, ...] = ()
     order: dict[int, int] = field(default_factory=dict)
 
@@ -48,6 +49,10 @@ class Trace:
         """Ties the record to the program: `run` are the builder's nodes in its order."""
         self.nodes = program.nodes
         self.order = {old: new for new, old in enumerate(run)}
+
+    def named(self) -> dict[tuple[Value, str], str]:
+        """The names of values, by their nodes' places in the program."""
+        return {(Value(self.order[value.node], value.output), path): name for (value, path), name in self.names.items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Trace, ()

@@ -87,6 +87,8 @@ class _Draft:
     graph: Graph
     describe: Describe
     builds: Mapping[int, Build]
+    path: str
+    names: Mapping[tuple[Value, str], str]
     attributes: dict[str, Attribute] = field(default_factory=dict)
     held: dict[str, dict] = field(default_factory=dict)  # type: ignore[type-arg]
     steps: list[Step] = field(default_factory=list)
@@ -95,9 +97,15 @@ class _Draft:
     places: dict[str, int] = field(default_factory=dict)  # of each attribute, among the statements
 
 
-def body(graph: Graph, level: Level, describe: Describe, builds: Mapping[int, Build]) -> Body:
-    """The body of a level; `builds` has those of the levels below by `id`."""
-    draft = _Draft(graph, describe, builds)
+def body(
+    graph: Graph,
+    level: Level,
+    describe: Describe,
+    builds: Mapping[int, Build],
+    names: Mapping[tuple[Value, str], str],
+) -> Body:
+    """The body of a level; `builds` has those of the levels below by `id`, `names` what values are called in levels."""
+    draft = _Draft(graph, describe, builds, level.path, names)
     draft.labels = frozenset(item.name[0] for item in level.items)
     draft.refs = {value: Ref(-1, at) for at, value in enumerate(level.inputs)}
     if graph.program.declared:
@@ -147,7 +155,8 @@ def _call(draft: _Draft, item: Item, level: Level) -> None:
         draft.refs[value] = Ref(len(draft.steps), output)
     word = (level.block or "").lower()
     label = _label(item.name)
-    draft.steps.append(Step(inputs, len(level.outputs), item.name, training=level.training, word=word, label=label))
+    step = Step(inputs, len(level.outputs), item.name, training=level.training, word=word, label=label)
+    draft.steps.append(replace(step, given=_given(draft, level.outputs)))
 
 
 def _node(draft: _Draft, item: Item) -> None:
@@ -170,8 +179,24 @@ def _node(draft: _Draft, item: Item) -> None:
         draft.refs[Value(index, output)] = Ref(len(draft.steps), output)
     inplace = call is not None and _writes_over(call)
     draft.steps.append(
-        Step(inputs, len(node.outputs), access, call, inplace, node.training, node.op.word, _label(item.name), index)
+        Step(
+            inputs,
+            len(node.outputs),
+            access,
+            call,
+            inplace,
+            node.training,
+            node.op.word,
+            _label(item.name),
+            _given(draft, tuple(Value(index, output) for output in range(len(node.outputs)))),
+            index,
+        )
     )
+
+
+def _given(draft: _Draft, values: tuple[Value, ...]) -> str:
+    """The name that the spec gives the one value of a step in this level."""
+    return draft.names.get((values[0], draft.path), "") if len(values) == 1 else ""
 
 
 def _writes_over(call: Call) -> bool:

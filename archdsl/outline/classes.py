@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from archdsl.elaborate.trace import trace_of
 from archdsl.graph.graph import Graph
 from archdsl.outline.bodies import body, chain, chain_body, has_setup, is_chain, leaf, shape, without
 from archdsl.outline.call import Call, without_inplace
+from archdsl.outline.docs import spoken
 from archdsl.outline.formulas import Option
 from archdsl.outline.holes import Hole, Initial, body_holes, build_shape, call_holes, fill_call
 from archdsl.outline.levels import Level, levels
@@ -65,6 +67,8 @@ class _Outliner:
         self.builds: dict[int, Build] = {}
         self.classes: list[Class] = []
         self.record: Record | None = None
+        trace = trace_of(graph.program)
+        self.names = {} if trace is None else trace.named()
 
     def run(self) -> Outline:
         root = levels(self.graph, self._written)
@@ -122,7 +126,7 @@ class _Outliner:
         )
 
     def _body(self, level: Level) -> Body:
-        return body(self.graph, level, self.describe, self.builds)
+        return body(self.graph, level, self.describe, self.builds, self.names)
 
     def _class(self, groups: Iterable[_Group]) -> None:
         for group in groups:
@@ -167,7 +171,9 @@ class _Outliner:
         keys: list[Key | Places] = [named[item.name] if item.name in named else columns[item.name] for item in found]
         for at, (level, _) in enumerate(group.members):
             self.record.keep(level, rows[at], keys, solved, at)
-        name, doc = _named(self.graph, level), _doc(self.graph, level)
+        known = {item.name for item in found}
+        missing = [name for name in self.record.declared(level) if name not in known]
+        name, doc = _named(self.graph, level), spoken(_doc(self.graph, level), missing)
         own, common = self._apart(holes) if not level.path else (holes, ())
         told = solved.locals, solved.guards
         return Class(name, group.body, own, tuple(found), group.chained, doc, *told, common)

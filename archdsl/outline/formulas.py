@@ -150,6 +150,8 @@ class Solver:
             known = {key: members[0].seen.value_of(key) for key in variables(left[0])}
             if len({bare(term) for term in left}) > 1 or not _gives(left[0], known, outcome):
                 gone |= entry.taint
+            elif _settles(left[0], outcome):
+                gone |= variables(left[0])  # it has this one value
             elif not isinstance(left[0], Const):
                 gone = gone.union(*map(_beyond, entry.syms))
                 asked_for = left[0].term if isinstance(left[0], Named) else left[0]
@@ -300,6 +302,19 @@ def _placed(decisions: Sequence[Decision]) -> Iterator[tuple[Any, Decision]]:
         place = id(decision.place)
         counts[place] = counts.get(place, 0) + 1
         yield (place, counts[place]), decision
+
+
+def _settles(term: Term, outcome: bool) -> bool:
+    """Whether a condition leaves its parameter one value."""
+    match term:
+        case Var() | Apply(op="not", parts=(Var(),)):
+            return True
+        case Apply(op="==" | "!=", parts=(Var(), Const()) | (Const(), Var())):
+            return outcome == (term.op == "==")
+        case Named():
+            return _settles(term.term, outcome)
+        case _:
+            return False
 
 
 def _beyond(sym: Sym) -> frozenset[Any]:

@@ -112,6 +112,7 @@ class Step:
     training: bool = False
     word: str = ""
     label: str = ""
+    given: str = field(default="", compare=False)  # the name that its spec gives the value
     nodes: int = field(default=-1, compare=False)  # the graph's node, of a representative
 
 

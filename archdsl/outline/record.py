@@ -55,6 +55,11 @@ class Record:
             0,
         )
 
+    def declared(self, level: Level) -> list[str]:
+        """The parameters of the block that a level stands in."""
+        seen = Seen(self.net, self.frames[id(level)], (), (), root=False, block=False)
+        return [item.name.name for item in seen.declared()]
+
     def solve(self, levels: Sequence[Level], rows: Sequence[Sequence[Hole]], option: Option | None) -> Solved:
         """What is told of the class of some levels with these literals; `option` is its optional child."""
         members = [self._member(level, row) for level, row in zip(levels, rows, strict=True)]

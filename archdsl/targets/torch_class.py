@@ -196,7 +196,7 @@ class _Writer:
 
     def _prepared(self, item: Attribute, leaf: Leaf) -> list[str]:
         """A module or tensor that gets its values before it gets its name."""
-        name = self._local(item.name if item.name.isidentifier() else "module")
+        name = self._local(item.name if item.name.isidentifier() else "layer")
         return [
             *statement(f"{name} = ", self._build(leaf), BODY),
             *self._setup(leaf, name),
@@ -238,7 +238,7 @@ class _Writer:
         for name, build in holder.children:
             value: Doc = ""
             if one_by_one and isinstance(build, Leaf) and build.setup:
-                local = self._local(name if name.isidentifier() else "module")
+                local = self._local(name if name.isidentifier() else "layer")
                 lines += [*statement(f"{local} = ", self._build(build), BODY), *self._setup(build, local)]
                 value = local
             elif one_by_one:
@@ -300,7 +300,7 @@ class _Writer:
         return lines
 
     def _local(self, wish: str) -> str:
-        base = variable(wish or "module")
+        base = variable(wish or "layer")
         self.locals[base] = count = self.locals.get(base, 0) + 1
         taken = {parameter.name for parameter in self.cls.parameters}
         return base if count == 1 and base not in taken else f"{base}_{count}"
@@ -349,7 +349,7 @@ class _Writer:
         count = self.cls.body.inputs
         if self.graph is None:
             return ("x",) if count == 1 else tuple(f"x{at + 1}" for at in range(count))
-        if count == 1:
+        if count == 1 and self.graph.nodes[self.graph.inputs[0]].path == "input":
             return ("x",)
         names: list[str] = []
         for index in self.graph.inputs:

@@ -111,7 +111,7 @@ class Forward:
         optional = step.access is not None and self._attribute(step).optional
         self.stack.append(_Pending(at, doc, depth, layer, composite, optional))
         readers = self.reads.get(Ref(at), [])
-        if step.outputs != 1 or len(readers) != 1:
+        if step.outputs != 1 or len(readers) != 1 or step.given:
             self.flush()
 
     def _attribute(self, step: Step) -> Attribute:
@@ -331,11 +331,16 @@ class Forward:
 
     def _name(self, at: int, step: Step) -> str:
         """The variable for a step's value: that of its first input if nothing reads it again, else a new one."""
+        if step.given:
+            return self._fresh(step.given, at)
         optional = step.access is not None and self._attribute(step).optional
         sources = [] if optional else self._sources(at)
         for ref in sources:
             name = self.names.get(ref)
             if isinstance(name, str) and self.owners.get(name) == ref and self._dead(ref, at):
+                named = ref.step >= 0 and self.cls.body.steps[ref.step].given
+                if named or (name in self.arguments and name != "x"):
+                    continue  # what has a name of its own stays what it is
                 if len(set(sources)) > 1 and name not in self.arguments and not name.startswith("out"):
                     continue  # a merge is no longer one of its parts
                 self.owners[name] = Ref(at)
