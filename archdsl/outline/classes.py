@@ -67,7 +67,7 @@ class _Outliner:
         self.builds: dict[int, Build] = {}
         self.classes: list[Class] = []
         self.record: Record | None = None
-        trace = trace_of(graph.program)
+        trace = trace_of(graph.program) if explain is not None else None
         self.names = {} if trace is None else trace.named()
 
     def run(self) -> Outline:

@@ -111,7 +111,7 @@ def module_class(graph: Graph) -> type[nn.Module]:
 
 
 def _generated(graph: Graph) -> Classes:
-    generated = code(graph)
+    generated = code(graph, told=False)  # a pickle names its classes by the graph alone
     digest = sha256(generated.text.encode()).hexdigest()
     found = _alive.get(digest)
     if found is None:
