@@ -360,6 +360,8 @@ class Expressions:
 
     def bound(self, expression: tree.Expr, env: Env) -> Bound:
         """An argument with its value."""
+        if isinstance(expression, tree.Number | tree.Bool):
+            return Bound(expression.value, expression.span)
         return Bound(self.value(expression, env), expression.span, env.noted(expression))
 
     def layer(self, placed: tree.Placed, env: Env) -> Any:

@@ -43,7 +43,7 @@ def source(graph: Graph) -> str:
 
 
 def code(graph: Graph, *, told: bool = True) -> Code:
-    """The source of a net with the name of its class. Raises `UsageError` for a name that torch cannot have.
+    """The source of a net with the name of its class. Raises `IllegalGraph` for texts that no spec can write.
 
     It says what the spec says of its numbers and values, or with `told=False` what the graph alone tells.
     """
