@@ -24,11 +24,16 @@ Made by `python -m archdsl.passes.reference`, the pictures by `python -m archdsl
 page and the pictures to the classes in `archdsl/passes/`.
 
 A pass rewrites a net at every site that its law speaks of, and carries the weights:
-`archdsl rewrite SPEC --pass NAME,option=value`. Passes run in the order in which they are named. Every pass has the
-option `where`: it then rewrites only below a path, in a block, or under a role of that name (`where=layer1`).
-`--explain` tells of every site that it was rewritten, or kept and why; `--verify` proves the promise at several sizes
-of the inputs and with small and large values, and says at which. A site whose law holds at the declared size alone is
-kept. How to write a pass of one's own: [how-to-write-a-pass.md](how-to-write-a-pass.md).
+`archdsl rewrite SPEC --pass NAME,option=value`. The spec that it prints checks and is the rewritten net, with the
+same results in training and in inference. It keeps each parameter of the arch from which numbers follow in a way that
+is found again (setting it is rewriting the spec with that value), each `require` and `expect` that is still true, and
+the comments of blocks whose own bodies no pass changed; what it leaves out is told with the reason.
+
+Passes run in the order in which they are named. Every pass has the option `where`: it then rewrites only below a
+path, in a block, or under a role of that name (`where=layer1`). `--explain` tells of every site that it was
+rewritten, or kept and why; `--verify` proves the promise at several sizes of the inputs and with small and large
+values, and says at which. A site whose law holds at the declared size alone is kept. How to write a pass of one's
+own: [how-to-write-a-pass.md](how-to-write-a-pass.md).
 """
 
 PROMISES: dict[str, tuple[str, str]] = {
