@@ -20,9 +20,9 @@ def safe(text: str) -> bool:
 @pytest.mark.parametrize(
     "arguments",
     [
-        "check", "check --json", "summary", "summary --json", "expand", "fmt --diff", "build -t torch -o -",
-        "build -t dot -o -", "build -t spec -o -", "build -t graph -o -", "rewrite --pass resnet-d",
-        "lint", "verify SELF", "build -t nothing", "build -o x\x1by.py", "list", "render -t dot -o -",
+        "check", "check --json", "summary", "summary --json", "expand", "fmt --diff", "build --target torch -o -",
+        "build --target dot -o -", "build --target spec -o -", "build --target graph -o -", "rewrite --pass resnet-d",
+        "lint", "verify SELF", "build --target nothing", "build -o x\x1by.py", "list", "render --format dot -o -",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("mistake", ["", "    relu(HOSTILE)\n", '    "HOSTILE": relu\n', '    rearrange("HOSTILE")\n'])
