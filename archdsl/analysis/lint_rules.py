@@ -11,7 +11,7 @@ from archdsl.analysis.places import (
     acts_on_places,
     clipping_end,
     downsampled,
-    has_fixed_size,
+    is_one_matrix,
     narrowed,
     sides_of_residual,
     sizes_like,
@@ -173,7 +173,7 @@ def _as_one(graph: Graph, before: Node, node: Node) -> bool:
     if isinstance(node.op, Linear):
         if not isinstance(before.op, Conv):
             return True
-        if _strided(graph, before) and not has_fixed_size(graph, before.inputs[0]):
+        if not is_one_matrix(graph, before):
             return False
         return before.op.padding_mode == "zeros" or not _pads(graph, before)
     if _places_alone(graph, node):

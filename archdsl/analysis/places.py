@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archdsl.graph.graph import Graph
-from archdsl.ir.program import Value
+from archdsl.ir.program import Node, Value
 from archdsl.ops import (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
@@ -141,6 +141,21 @@ def has_fixed_size(graph: Graph, value: Value) -> bool:
             return isinstance(graph.nodes[value.node].op, Learned)
         value = inputs[0]
     return True
+
+
+def is_one_matrix(graph: Graph, conv: Node) -> bool:
+    """True if a convolution before a `flatten` and a linear layer is the same matrix for every map that this takes.
+
+    Its maps have one form (4x6 and 6x4 have as many places), or it acts on each place alone.
+    """
+    if has_fixed_size(graph, conv.inputs[0]):
+        return True
+    assert isinstance(conv.op, Conv)
+    window = conv.op.window(graph.shape(conv.inputs[0]))
+    if any(step != 1 for step in window.stride):
+        return False
+    alone = set(window.kernel) == {1} and not any(map(any, window.sides))
+    return alone or len(window.kernel) == 1
 
 
 def sizes_like(shape: Shape, count: int) -> Iterator[Shape]:

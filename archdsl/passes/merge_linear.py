@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from archdsl.analysis.places import has_fixed_size
+from archdsl.analysis.places import is_one_matrix
 from archdsl.graph import Graph
 from archdsl.ops import Conv, Flatten, Linear
 from archdsl.ops.window import Window
@@ -33,7 +33,8 @@ Map = Match[Conv | Linear]
 class MergeLinear(Pass):
     """Two linear maps without an activation between them become one.
 
-    Two linear layers, two convolutions of which one is a 1x1, or a convolution, a `flatten` and a linear layer.
+    Two linear layers, two convolutions of which one is a 1x1, or a convolution, a `flatten` and a linear layer where
+    the convolution acts on each place alone or its maps have one form.
     """
 
     promise: ClassVar[Promise] = "exact-eval"
@@ -84,8 +85,8 @@ def _reason(graph: Graph, before: Map, between: Match[object], second: Map) -> s
     if one is None:
         return None
     if two is None:
-        if any(step != 1 for step in _window(graph, one).stride) and not has_fixed_size(graph, one.node.inputs[0]):
-            return "maps of several sizes pass the stride, and one matrix is for one size"
+        if not is_one_matrix(graph, one.node):
+            return "the linear layer takes maps of several forms, and one matrix is for one form"
         repeats = may_pad(graph, one) and not pads_with_zeros(graph, one)
         return "the padding of the convolution is no zeros, but read again from its input" if repeats else None
     return _around(graph, one, two)

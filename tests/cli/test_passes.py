@@ -228,8 +228,8 @@ def test_no_rule_of_lint_finds_what_is_as_advised(
         ("a: conv(8, 3x3) -> b: conv(8, 1x1)", "linear-pair", "merge-linear"),
         ("a: conv(8, 1x1, stride=2) -> b: conv(8, 3x3, padding=0)", "linear-pair", "merge-linear"),
         ("a: conv(8, 1x1) -> b: conv(8, 3x3, padding_mode=reflect)", "linear-pair", "merge-linear"),
-        ("a: conv(8, 3x3, stride=4) -> flatten -> linear(4) -> rearrange(\"c -> c h w\", h=1, w=1)", "linear-pair",
-         "merge-linear"),
+        ("adaptive_avgpool(4x4) -> a: conv(8, 3x3, stride=4) -> flatten -> linear(4) "
+         '-> rearrange("c -> c h w", h=1, w=1)', "linear-pair", "merge-linear"),
         ("a: conv(8, 3x3) -> n: batchnorm -> relu", "bias-before-norm", "fold-batchnorm"),
         (VECTOR, "affine-before-linear", "fold-batchnorm"),
         ("n: batchnorm -> flatten -> linear(4) -> rearrange(\"c -> c h w\", h=1, w=1)", "affine-before-linear",

@@ -304,6 +304,8 @@ def two_linear(g: Garden, x: Value) -> Value:
     kind = g.random.choice(("first", "second", "flatten"))
     if kind != "first":  # any convolution, then a 1x1 or, behind a flatten, a linear layer
         zeros = {"padding_mode": "zeros"} if kind == "flatten" else {}
+        if kind == "flatten":  # maps of one form, so that the convolution is one matrix
+            x = g.add(ops.AdaptiveAvgPool(size=shape.spatial), x)
         y = g.add(g.conv(g.shape(x), **fixed, **zeros), x)
         if kind == "second":
             stride = g.random.choice((1, 2))
