@@ -222,7 +222,7 @@ def test_thousands_of_nets_mean_what_the_reference_says(share: int) -> None:
         steady += any(is_steady(graph, seed + 10_000 * again, evaluated=small) for again in range(6))
         assert_follows_sizes(wild_sizes.sized_net(seed), seed)
         assert_pickles(graph, seed)
-    assert steady > 0.9 * SHARE
+    assert steady > 0.8 * SHARE
 
 
 @pytest.mark.parametrize("seed", seeds(20, 400))

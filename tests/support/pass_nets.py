@@ -80,7 +80,8 @@ class Direct:
                 values[index, 0] = own[""].expand(batch, *node.op.sizes)
                 continue
             if isinstance(node.op, ops.TensorLiteral):
-                values[index, 0] = torch_oracle.written(node.op, inputs[0])
+                one = torch_oracle.written(node.op, inputs[0])
+                values[index, 0] = one.expand(batch, *one.shape[1:])
                 continue
             read = [values[value] for value in node.inputs]
             result = self._drawn(node.path, node.op, read[0], own) if self.training else None
