@@ -10,9 +10,9 @@ from archdsl.elaborate.trace import Decision
 from archdsl.outline.call import REQUIRED
 from archdsl.outline.holes import Hole, exact
 from archdsl.outline.model import Formula, Guard, Parameter
-from archdsl.outline.origins import ANYTHING, FOREIGN, Sym
 from archdsl.outline.reader import Kept, Reader, Sink
 from archdsl.outline.seen import Seen
+from archdsl.outline.symbols import ANYTHING, FOREIGN, Sym
 from archdsl.outline.table import CHOSEN, kind_of
 from archdsl.outline.terms import Apply, Const, Key, Named, Sides, Term, Var, bare, evaluate, fixed, variables
 from archdsl.syntax import tree

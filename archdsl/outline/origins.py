@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,44 +10,29 @@ from archdsl.diagnostics import CompileError
 from archdsl.elaborate import functions
 from archdsl.elaborate.environment import Env
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.functions import is_number, is_whole
 from archdsl.elaborate.modules import Imported
 from archdsl.elaborate.values import Bound, Family, Labelled, LayerValue, Tensor, Written
 from archdsl.ir.program import Value
 from archdsl.ops import INITIALIZERS, OPERATIONS, WORDS
 from archdsl.ops.base import Word
-from archdsl.outline.terms import Apply, Const, Key, Named, Sides, Term, Var, apply, logical, total, variables
+from archdsl.outline.symbols import (
+    FOREIGN,
+    MOST_ITEMS,
+    UNKNOWN,
+    Sym,
+    applied,
+    called,
+    constant,
+    frozen,
+    item,
+    listed,
+    parameter,
+    sure,
+    union,
+)
+from archdsl.outline.terms import Apply, Const, Named, logical, variables
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
-
-FOREIGN = "^"  # something outside of the class, which is constant inside
-ANYTHING = "*"
-MOST_ITEMS = 10_000
-MOST_AXES = 3  # of a window
-
-
-@dataclass(frozen=True, slots=True)
-class Sym:
-    """A value with everything that may change it, and the term that gives it as long as what the term lacks stays.
-
-    A list has `items`, and then `taint` is what may change its length too; a layer has its `arguments`.
-    """
-
-    value: Any
-    term: Term | None = None
-    taint: frozenset[Any] = frozenset()
-    items: tuple[Sym, ...] | None = None
-    arguments: Mapping[str, Sym] | None = None
-    whole: Term | None = None  # of a list: what stands for all of it where one number is meant for every axis
-
-    @property
-    def all(self) -> frozenset[Any]:
-        """What may change the value or anything in it."""
-        inside = (*(self.items or ()), *(self.arguments or {}).values())
-        return self.taint.union(*(item.all for item in inside))
-
-
-UNKNOWN = Sym(None, None, frozenset([ANYTHING, FOREIGN]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,17 +181,17 @@ class Origins:
             constant(dim) if isinstance(dim, int) else self._name(tree.Name(expression.span, dim), place)
             for dim in expression.dims
         )
-        return _list(items)
+        return listed(items)
 
     def _list(self, expression: tree.ListOf, place: Place) -> Sym:
-        return _list(tuple(self.expression(item, place) for item in expression.items))
+        return listed(tuple(self.expression(item, place) for item in expression.items))
 
     def _text(self, expression: tree.Text, place: Place) -> Sym:
         if expression.plain is not None:
             labelled = self._label(expression.plain, place) if place.reading else None
             return constant(expression.plain) if labelled is None else Sym(labelled)
         parts = [self.expression(part, place) for part in expression.parts if not isinstance(part, str)]
-        return Sym(None, None, _union(parts))
+        return Sym(None, None, union(parts))
 
     def _comprehension(self, expression: tree.Comprehension, place: Place) -> Sym:
         made: list[Sym] = []
@@ -238,14 +223,14 @@ class Origins:
                     raise ValueError
 
         visit(0, place.env)
-        return _list(tuple(made), frozenset(taint))
+        return listed(tuple(made), frozenset(taint))
 
     # -------------------------------------------------------------- operators
 
     def _unary(self, expression: tree.Unary, place: Place) -> Sym:
         operand = self.expression(expression.operand, place)
         value = not operand.value if expression.op == "not" else -operand.value
-        return _applied("not" if expression.op == "not" else "neg", value, [operand])
+        return applied("not" if expression.op == "not" else "neg", value, [operand])
 
     def _binary(self, expression: tree.Binary, place: Place) -> Sym:
         left = self.expression(expression.left, place)
@@ -254,9 +239,9 @@ class Origins:
         right = self.expression(expression.right, place)
         value = functions.binary(expression.op, left.value, right.value, expression.span, MOST_ITEMS)
         if left.items is not None and right.items is not None and expression.op == "+":
-            return _list(left.items + right.items, left.taint | right.taint)
+            return listed(left.items + right.items, left.taint | right.taint)
         mixed = isinstance(left.value, bool) != isinstance(right.value, bool)
-        found = _applied(expression.op, value, [left, right])
+        found = applied(expression.op, value, [left, right])
         return replace(found, term=None) if mixed else found
 
     def _logical(self, expression: tree.Binary, left: Sym, place: Place) -> Sym:
@@ -269,7 +254,7 @@ class Origins:
         first, second = left.term, right.term
         if first is None or second is None:
             return frozen(value, taint)
-        return _sure(Sym(value, logical(expression.op, first, lambda: second), taint), [left, right])
+        return sure(Sym(value, logical(expression.op, first, lambda: second), taint), [left, right])
 
     def _conditional(self, expression: tree.Conditional, place: Place) -> Sym:
         asked = self.expression(expression.condition, place)
@@ -310,7 +295,7 @@ class Origins:
         taint = base.taint.union(*(end.all for end in ends))
         first, last = (end.value for end in ends)
         value = base.value[first:last]
-        return frozen(value, base.all | taint) if base.items is None else _list(base.items[first:last], taint)
+        return frozen(value, base.all | taint) if base.items is None else listed(base.items[first:last], taint)
 
     # ------------------------------------------------------------------ calls
 
@@ -319,10 +304,10 @@ class Origins:
         named = {item.name.name: self.expression(item.value, place) for item in expression.arguments if item.name}
         function = expression.function
         if isinstance(function, tree.Name) and function.name in functions.FUNCTIONS:
-            return _function(expression, function.name, positional, named)
+            return called(expression, function.name, positional, named)
         layer = self.expression(function, place)
         if not isinstance(layer.value, LayerValue) or layer.arguments is None:
-            return Sym(None, None, layer.all | _union([*positional, *named.values()]))
+            return Sym(None, None, layer.all | union([*positional, *named.values()]))
         given = dict(layer.arguments)
         free = [name for name in layer.value.parameters() if name not in dict(layer.value.bound)]
         given.update(zip(free, positional, strict=False))
@@ -356,109 +341,3 @@ _READ: dict[type, Callable[[Origins, Any, Place], Sym]] = {
     tree.Slice: Origins._slice,
     tree.Call: Origins._call,
 }
-
-
-def constant(value: Any) -> Sym:
-    """A value that nothing changes."""
-    return frozen(value, frozenset())
-
-
-def parameter(name: str, value: Any) -> Sym:
-    """A parameter of the class: a number, a truth value or a string by its name, a list of such by its items.
-
-    What a class cannot take as an argument is constant in it.
-    """
-    taint = frozenset([name])
-    if not plain_data(value):
-        return frozen(value, taint)
-    found = _of(Var(name), value, taint)
-    if isinstance(value, tuple) and len(value) <= MOST_AXES and all(map(is_whole, value)):
-        return replace(found, whole=Var(Sides(name)))
-    return found
-
-
-def frozen(value: Any, taint: frozenset[Any]) -> Sym:
-    """A value that is constant as long as something else stays."""
-    if isinstance(value, tuple):
-        return Sym(value, None, taint, tuple(frozen(each, taint) for each in value))
-    if isinstance(value, LayerValue):
-        given = {name: frozen(bound.value, taint) for name, bound in (*value.defaults, *value.bound)}
-        return Sym(value, None, taint, arguments=given)
-    plain = value is None or isinstance(value, bool | int | float | str)
-    return Sym(value, Const(value) if plain else None, taint)
-
-
-def _of(term: Term, value: Any, taint: frozenset[Any]) -> Sym:
-    if not isinstance(value, tuple):
-        return Sym(value, term, taint)
-    items = tuple(_of(Apply("item", (term, Const(at))), each, taint) for at, each in enumerate(value))
-    return Sym(value, None, taint, items)
-
-
-def plain_data(value: Any) -> bool:
-    """Whether a class can take a value as an argument: numbers, truth values, strings and lists of them."""
-    if isinstance(value, tuple):
-        return bool(value) and all(map(plain_data, value))
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def item(found: Sym, index: int) -> Sym:
-    """An item of a list."""
-    if found.items is not None:
-        return found.items[index]
-    value: Any = found.value.flow if isinstance(found.value, Labelled) else found.value
-    return frozen(value[index], found.all) if isinstance(value, tuple) else UNKNOWN
-
-
-def _list(items: tuple[Sym, ...], taint: frozenset[Any] = frozenset()) -> Sym:
-    return Sym(tuple(each.value for each in items), None, taint, items)
-
-
-def _union(parts: list[Sym]) -> frozenset[Any]:
-    return frozenset().union(*(part.all for part in parts))
-
-
-def _applied(op: str, value: Any, parts: list[Sym]) -> Sym:
-    taint = _union(parts)
-    terms = [part.term for part in parts if part.term is not None]
-    if len(terms) < len(parts):
-        return frozen(value, taint)
-    return _sure(Sym(value, apply(op, *terms), taint), parts)
-
-
-def _sure(found: Sym, parts: Sequence[Sym]) -> Sym:
-    """The same without what its term shows to change nothing, where the terms of its parts show all that changes."""
-    if isinstance(found.term, Const) and all(part.all <= variables(part.term) for part in parts if part.term):
-        return replace(found, taint=frozenset())
-    return found
-
-
-def _function(expression: tree.Call, name: str, positional: list[Sym], named: dict[str, Sym]) -> Sym:
-    values = tuple(part.value for part in positional)
-    keywords = {key: part.value for key, part in named.items()}
-    value = functions.call(name, values, keywords, expression.span, MOST_ITEMS)
-    parts = [*positional, *named.values()]
-    if name in ("ceil", "floor", "round", "int", "log", "divisible"):
-        return _applied(name, value, parts)
-    if name in ("min", "max"):
-        only = positional[0] if len(positional) == 1 else None
-        parts = parts if only is None or only.items is None or only.taint else list(only.items)
-        return parts[0] if len(parts) == 1 else _applied(name, value, parts)
-    first = positional[0]
-    if name == "sum" and first.items is not None:
-        terms = [each.term for each in first.items if each.term is not None and is_whole(each.value)]
-        if len(terms) == len(first.items):
-            return _sure(Sym(value, total(terms), first.all), first.items)
-    if name == "len" and first.items is not None:
-        return Sym(value, Const(value), first.taint)
-    if name == "range":
-        return replace(constant(value), taint=_union(parts))
-    if name == "reversed" and first.items is not None:
-        return Sym(value, None, first.taint, first.items[::-1])
-    if name == "zip" and all(part.items is not None for part in parts):
-        rows = zip(*(part.items or () for part in parts), strict=True)
-        return _list(tuple(_list(row) for row in rows), frozenset().union(*(part.taint for part in parts)))
-    return frozen(value, _union(parts))
-
-
-__all__ = ["ANYTHING", "FOREIGN", "Key", "Origins", "Sym", "constant", "is_number", "plain_data"]

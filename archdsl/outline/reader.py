@@ -9,9 +9,9 @@ from typing import Any
 from archdsl.elaborate.environment import Env
 from archdsl.ir.program import Value
 from archdsl.outline.holes import Initial, Literal, Passed, Source
-from archdsl.outline.origins import Sym, frozen, item
 from archdsl.outline.rules import Explain
 from archdsl.outline.seen import Seen, fitting
+from archdsl.outline.symbols import Sym, frozen, item
 from archdsl.outline.terms import Key, Sides, bare
 
 

@@ -14,8 +14,9 @@ from archdsl.elaborate.values import Bound, LayerValue, Written
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.outline.call import REQUIRED
-from archdsl.outline.origins import FOREIGN, Fuel, Origins, Place, Sym, constant, frozen, item, plain_data
+from archdsl.outline.origins import Fuel, Origins, Place
 from archdsl.outline.rules import Explain, Field, Half, Listed, Rule, Size
+from archdsl.outline.symbols import FOREIGN, Sym, constant, frozen, item, plain_data
 from archdsl.outline.terms import Const, Key, Sides, Var, apply, product, total, variables
 from archdsl.syntax import tree
 
