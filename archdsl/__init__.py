@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from archdsl.elaborate import Expression
     from archdsl.graph.graph import Graph
     from archdsl.library import specs_root
+    from archdsl.limits import Limits
     from archdsl.source import Source
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __all__ = [
     "Diagnostic",
     "Expression",
     "Graph",
+    "Limits",
     "Source",
     "UsageError",
     "build",
@@ -45,6 +47,7 @@ _HOMES = {
     "Diagnostic": "diagnostics",
     "Expression": "elaborate",
     "Graph": "graph.graph",
+    "Limits": "limits",
     "Source": "source",
     "UsageError": "diagnostics",
     "build": "compiler",

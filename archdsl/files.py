@@ -208,6 +208,8 @@ def errors(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
+    except UnicodeEncodeError as error:
+        raise FileError(f"{_shown(path)}: no file can have this name") from error
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise FileError(f"{_shown(path)}: {reason[0].lower()}{reason[1:]}") from error

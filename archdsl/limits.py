@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archdsl.diagnostics import UsageError, quote
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -26,6 +28,15 @@ class Limits:
     turns: int = 50_000  # of all comprehensions of one elaboration
     list_items: int = 100_000  # of one list or layer, with the lists and layers in it; and of one layer's values
     text: int = 10_000  # characters of one string
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for a budget that is no whole number, or too small to tell even one mistake."""
+        for name in self.__dataclass_fields__:
+            least, number = int(name == "diagnostics"), getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, int) or number < least:
+                raise UsageError(
+                    f"the limit `{name}` takes a whole number of at least {least}, not {quote(repr(number))}"
+                )
 
 
 DEFAULT = Limits()

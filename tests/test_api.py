@@ -162,3 +162,36 @@ def test_a_graphs_stable_text_is_a_spec_of_every_target(tiny: archdsl.Source) ->
     assert mine == spec
     with pytest.raises(archdsl.UsageError, match="built already"):
         archdsl.compile(text, width=3)
+
+
+def _endless() -> list[object]:
+    found: list[object] = []
+    found.append(found)
+    return found
+
+
+def _doubled() -> list[object]:
+    found: list[object] = [1]
+    for _ in range(50):
+        found = [found, found]
+    return found
+
+
+@pytest.mark.parametrize("value", [_endless(), _doubled(), [0] * 200_000], ids=["endless", "doubled", "long"])
+def test_lists_from_python_are_bounded_as_those_of_a_spec_are(value: list[object]) -> None:
+    spec = archdsl.Source("arch a(sizes=[1]) { input [4]\n repeat len(sizes) { relu } }")
+    with pytest.raises(archdsl.UsageError, match="the parameter `sizes` takes lists"):
+        archdsl.compile(spec, sizes=value)
+
+
+@pytest.mark.parametrize("number", [-1, 1.5, True, None, float("nan"), "9"])
+def test_a_budget_is_a_whole_number(number: object) -> None:
+    with pytest.raises(archdsl.UsageError, match="`nodes` takes a whole number"):
+        archdsl.Limits(nodes=number)  # type: ignore[arg-type]
+
+
+def test_half_characters_are_no_text_and_no_name_of_a_file(tiny: archdsl.Source) -> None:
+    with pytest.raises(archdsl.CompileError, match=r"U\+D800"):
+        archdsl.check(archdsl.Source(f"# \ud800\n{TINY}"))
+    with pytest.raises(archdsl.ArchdslError, match="no file can have this name"):
+        archdsl.build(tiny, "dot", "\ud800.gv")

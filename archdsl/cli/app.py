@@ -25,6 +25,8 @@ from archdsl.cli.verify import verify
 
 EPILOG = "Exit codes: 0 fine, 1 the spec is wrong, 2 usage, 3 a tool is missing, 70 our own fault, 130 interrupted."
 
+WrongUsage: type[Exception] = typer.BadParameter.__mro__[2]  # click's `ClickException`, which typer does not name
+
 app = typer.Typer(
     name="archdsl",
     help="Compiles neural-network architectures: one spec to PyTorch, ONNX and a picture.",

@@ -32,6 +32,7 @@ def say_file(text: str) -> None:
 def say_json(**content: Any) -> None:
     """The result as one JSON object on stdout, with the version of its shape."""
     sys.stdout.write(json.dumps({"version": JSON_VERSION, **content}, indent=2, ensure_ascii=True) + "\n")
+    sys.stdout.flush()
 
 
 def note(text: str) -> None:

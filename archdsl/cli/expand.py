@@ -6,7 +6,7 @@ from functools import partial
 
 from archdsl.cli import console, inputs, options
 from archdsl.cli.outputs import may_write, texts_of
-from archdsl.files import STANDARD
+from archdsl.files import STANDARD, needs_file, write
 
 
 def expand(
@@ -16,6 +16,7 @@ def expand(
     set_: options.Set = None,
     force: options.Force = False,
     limit: options.Limit = None,
+    as_json: options.Json = False,
 ) -> None:
     """Print the flattened spec: every layer, one after the other.
 
@@ -24,9 +25,15 @@ def expand(
     from archdsl.compiler import graph_of, weights_of
     from archdsl.targets import registry
 
+    if as_json:
+        needs_file(out or "", "--json and the spec would both be on stdout")
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
     may_write(out, force, (spec, *texts_of(graph)))
-    request = registry.Request(partial(weights_of, graph, None, 0))
-    registry.produce(registry.target("arch"), graph, request, out or STANDARD)
-    if out is not None and str(out) != STANDARD:
+    text = registry.target("arch").emit(graph, registry.Request(partial(weights_of, graph, None, 0)))
+    assert isinstance(text, str)
+    if out is not None or not as_json:
+        write(out or STANDARD, text.encode())
+    if as_json:
+        console.say_json(ok=True, arch=graph.name, spec=text)
+    elif out is not None and str(out) != STANDARD:
         console.note(f"wrote {out}")

@@ -10,6 +10,7 @@ import typer
 
 from archdsl.cli import console, inputs, options
 from archdsl.cli.outputs import may_write, texts_of
+from archdsl.files import STANDARD, needs_file
 
 Format = Annotated[
     str | None, typer.Option("--format", metavar="FORMAT", help="svg, png, pdf or dot; else -o's suffix.")
@@ -27,6 +28,7 @@ def render(
     set_: options.Set = None,
     force: options.Force = False,
     limit: options.Limit = None,
+    as_json: options.Json = False,
 ) -> None:
     """Draw an arch: stages as clusters, repeats folded, skips as skips.
 
@@ -35,6 +37,8 @@ def render(
     from archdsl.compiler import graph_of, weights_of
     from archdsl.targets import registry
 
+    if as_json:
+        needs_file(out or "", "--json and the picture would both be on stdout")
     picture = registry.picture(format_, out)
     inputs.depth(depth)
     graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
@@ -42,5 +46,7 @@ def render(
     may_write(path, force, (spec, *texts_of(graph)))
     request = registry.Request(partial(weights_of, graph, None, 0), depth, renderer)
     registry.produce(picture, graph, request, path)
-    if str(path) != "-":
+    if as_json:
+        console.say_json(ok=True, written=[{"arch": graph.name, "target": picture.name, "file": str(path)}])
+    elif str(path) != STANDARD:
         console.note(f"wrote {path}")

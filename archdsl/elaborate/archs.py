@@ -329,6 +329,7 @@ def _set(
         if name not in known:
             span = arch.declaration.name.span
             raise Found(arguments.UnknownParameter(span, arch.name, name, known))
+        elaborator.fuel.given(name, value, arch.declaration.name.span)
         value = _outside(name, value, tuple(_files(arch, elaborator)), elaborator)
         if name not in layer.parameters():
             if not isinstance(value, int) or isinstance(value, bool):

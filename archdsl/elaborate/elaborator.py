@@ -64,8 +64,9 @@ class Elaborator:
         key = (problem.code, getattr(problem, "span", None))
         if key in self.problems:
             return
-        if len(self.problems) >= self.limits.diagnostics:
+        if self.fuel.mistakes >= self.limits.diagnostics:
             problem = unsuggested(problem)
+        self.fuel.mistakes += 1
         diagnostic = problem.diagnostic()
         shown = calls if len(calls) <= SHOWN_CALLS else (calls[0], *calls[1 - SHOWN_CALLS :])
         way = [call.note(diagnostic.span) for call in reversed(shown)]
@@ -75,7 +76,7 @@ class Elaborator:
 
     def told(self, code: str, span: Span) -> bool:
         """True if another problem of this kind and place would not be shown, so that it needs no suggestion."""
-        return (code, span) in self.problems or len(self.problems) >= self.limits.diagnostics
+        return (code, span) in self.problems or self.fuel.mistakes >= self.limits.diagnostics
 
     @contextmanager
     def catching(self, env: Env) -> Iterator[None]:

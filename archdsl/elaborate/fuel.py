@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from archdsl.diagnostics import Problem
 from archdsl.elaborate.found import Found
+from archdsl.elaborate.problems.arguments import WrongParameter
 from archdsl.elaborate.problems.structure import TooDeep, TooManySteps
 from archdsl.elaborate.values import LayerValue
 from archdsl.limits import Limits
@@ -43,11 +44,12 @@ class Spent(Exception):  # noqa: N818 - what happened, not an error of ours
 class Fuel:
     """What is left of the steps of one file with all its archs. Everything that costs spends before it works."""
 
-    __slots__ = ("left", "limits")
+    __slots__ = ("left", "limits", "mistakes")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.left = limits.steps
+        self.mistakes = 0  # told so far, in all archs of the file
 
     def spend(self, span: Span, steps: int) -> None:
         """Takes steps. Raises `Spent` if there are too few left."""
@@ -73,6 +75,19 @@ class Fuel:
             raise Found(TooDeep(span, limits.nesting, "lists and layers"))
         if count > limits.list_items:
             raise Found(TooManySteps(span, "a list with the lists in it", limits.list_items))
+
+    def given(self, name: str, value: Any, span: Span) -> None:
+        """Takes what it costs to look at a caller's value for a parameter, in which a list may hold another one twice,
+        or itself. Raises `Found` for lists that are too long or too deep."""
+        limits, level = self.limits, [value]
+        for _ in range(limits.nesting + 1):
+            self.items(span, len(level))
+            level = [item for each in level if isinstance(each, list | tuple) for item in each]
+            if not level:
+                return
+            if len(level) > limits.list_items:
+                raise Found(WrongParameter(None, name, f"lists of at most {limits.list_items:,} items", "longer ones"))
+        raise Found(WrongParameter(None, name, f"lists that nest at most {limits.nesting} deep", "deeper ones"))
 
 
 def weight(value: Any, most: int, deepest: int) -> tuple[int, int, int]:

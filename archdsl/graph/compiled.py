@@ -7,7 +7,7 @@ that was imported for it is still the one that its import means and still says t
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from threading import Lock
 from typing import Any
 
@@ -20,6 +20,7 @@ from archdsl.source import Source
 
 GRAPHS = 64  # that are kept
 NODES = 200_000  # of all that are kept
+ITEMS = 10_000  # of the parameters of one that is kept
 SCALARS = (bool, int, float, str, type(None))
 
 _kept: OrderedDict[Hashable, tuple[Graph, tuple[Reading, ...]]] = OrderedDict()
@@ -30,6 +31,7 @@ def compiled(source: Source, arch: str | None, parameters: Mapping[str, Any], li
     """The graph of one arch of a spec, compiled or found again. Raises `CompileError`, each time anew."""
     try:
         place = source.path.resolve() if source.path is not None else None
+        _count(parameters.values())
         key = (source, place, arch, _frozen(dict(parameters)), limits)
     except (TypeError, OSError, RuntimeError):  # a value of the caller's own kind, or a path that cannot be followed
         return Graph(traced(source, arch, parameters, limits)[0])
@@ -39,6 +41,17 @@ def compiled(source: Source, arch: str | None, parameters: Mapping[str, Any], li
         found = Graph(program)
         _keep(key, found, readings)
     return found
+
+
+def _count(values: Iterable[Any]) -> None:
+    """Raises `TypeError` for values with too many items for a key. A list may hold another one twice, or itself."""
+    todo, seen = list(values), 0
+    while todo:
+        item, seen = todo.pop(), seen + 1
+        if seen > ITEMS:
+            raise TypeError("too many items")
+        if isinstance(item, list | tuple):
+            todo += item[:ITEMS]
 
 
 def _frozen(value: Any) -> Hashable:

@@ -249,7 +249,7 @@ def _split(pieces: list[Piece], line: Line, kept: dict[int, int]) -> list[int]:
     for index in code:
         width += (kept.get(index, pieces[index].space) if index > line.start else 0) + len(pieces[index].text)
         ends.append(width)
-    if width <= WIDTH:
+    if width <= WIDTH or not ends:
         return []
     return (
         _split_body(pieces, code)

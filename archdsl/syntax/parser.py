@@ -112,7 +112,11 @@ def _read(
 
 
 def _guard_size(source: Source, limits: Limits) -> None:
-    size = len(source.text) if source.text.isascii() else len(source.text.encode("utf-8", "surrogatepass"))
+    try:
+        size = len(source.text) if source.text.isascii() else len(source.text.encode())
+    except UnicodeEncodeError as error:
+        half = Span(source, error.start, error.start + 1)
+        raise CompileError([problems.BadCharacter(half).diagnostic()]) from None
     if size > limits.source:
         raise CompileError([problems.BigSource(Span(source, 0, 1), size, limits.source).diagnostic()])
 

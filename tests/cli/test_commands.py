@@ -352,3 +352,52 @@ def test_explain_knows_every_problem_in_the_package() -> None:
         if line.startswith("    code") and '= "E' in line
     }
     assert codes == {code[1:] for code in problems()}
+
+
+# ----------------------------------------------------------------------- JSON
+
+COMMANDS = [
+    "check",
+    "build",
+    "render",
+    "fmt",
+    "expand",
+    "summary",
+    "rewrite",
+    "verify",
+    "lint",
+    "passes",
+    "list",
+    "explain",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("arguments", [["--bogus"], ["tiny.arch", "--json=1"], ["a", "--set"]])
+def test_a_wrong_command_line_is_told_as_json_where_that_is_asked_for(
+    command: str, arguments: list[str], capsys: Captured
+) -> None:
+    code, said = run([command, *arguments, "--json"]), capsys.readouterr().out
+    assert (code, json.loads(said)["ok"]) == (2, False)
+
+
+def test_a_file_called_like_an_option_asks_for_no_json(capsys: Captured) -> None:
+    assert run(["summary", "--", "--json"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_expand_and_render_as_json_say_what_they_made(folder: Path, capsys: Captured) -> None:
+    assert run(["expand", "tiny.arch", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert run(["expand", "tiny.arch"]) == 0
+    assert (found["arch"], found["spec"]) == ("tiny", capsys.readouterr().out)
+    assert run(["render", "tiny.arch", "-o", "tiny.gv", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["written"] == [{"arch": "tiny", "target": "dot", "file": "tiny.gv"}]
+    assert files(folder) == {"tiny.gv"}
+    assert run(["render", "tiny.arch", "-o", "-", "--json"]) == 2
+    assert "both be on stdout" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_a_budget_that_tells_no_mistake_at_all_is_refused(capsys: Captured) -> None:
+    assert run(["check", "broken.arch", "--limit", "diagnostics=0"]) == 2
+    assert "at least 1" in capsys.readouterr().err

@@ -225,3 +225,29 @@ def test_check_takes_a_quarter_of_importing_torch() -> None:
 def test_completion_knows_the_commands() -> None:
     done = archdsl(_ARCHDSL_COMPLETE="complete_bash", COMP_WORDS="archdsl s", COMP_CWORD="1")
     assert done.stdout.split() == ["summary"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+@pytest.mark.parametrize("more", [["--json"], []])
+@pytest.mark.parametrize("stream", ["closed", "full"])
+def test_a_stdout_that_takes_nothing_is_one_line_on_stderr(stream: str, more: list[str], tiny: Path) -> None:
+    command = [sys.executable, "-m", "archdsl.cli", "check", str(tiny), *more]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$@" >&-', "sh", *command] if stream == "closed" else command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("archdsl: ")
+
+
+def test_a_command_without_streams_reads_nothing_and_prints_into_no_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "tiny.arch").write_text(TINY)
+    command = [sys.executable, "-m", "archdsl.cli", "build", "tiny.arch", "-o", "tiny.gv"]
+    subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], check=True, cwd=tmp_path)
+    assert (tmp_path / "tiny.gv").read_text().startswith("// drawn by archdsl\n")
+    command = [sys.executable, "-m", "archdsl.cli", "check", "-"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "archdsl: -: bad file descriptor\n")

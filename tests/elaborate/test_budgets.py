@@ -11,7 +11,7 @@ import pytest
 
 from archdsl.diagnostics import CompileError
 from archdsl.elaborate import check, elaborate
-from archdsl.limits import Limits
+from archdsl.limits import DEFAULT, Limits
 from archdsl.source import Source
 
 LOOP = "arch net() {{ input [16]\n{0} }}\n"
@@ -185,3 +185,13 @@ def test_ten_times_the_labelled_blocks_take_ten_times_the_work() -> None:
     text = block + 'arch net() {{ input [16]\nrepeat {0} as i {{ "u{{i}}": U }} }}'
     few, many = (calls(lambda n=n: elaborate(Source(text.format(n), "net.arch"))) for n in (300, 3_000))  # type: ignore[misc]
     assert 9 < many / few < 10.5
+
+
+def test_the_names_that_were_meant_are_looked_for_in_so_many_mistakes_of_a_file() -> None:
+    text = "block Part() { relu }\n" + "".join(
+        f"arch a{number}() {{ input [4]\n Part\n Pert }}\n" for number in range(200)
+    )
+    with pytest.raises(CompileError) as caught:
+        check(Source(text))
+    helped = [item for item in caught.value.diagnostics if item.help and "`Part`" in item.help]
+    assert (len(caught.value.diagnostics), len(helped)) == (200, DEFAULT.diagnostics)

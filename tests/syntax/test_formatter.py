@@ -87,3 +87,10 @@ def test_a_long_import_goes_on_before_a_comma() -> None:
     once = formatted(f'from "units.arch" import {NAMES}\n')
     assert max(map(len, once.splitlines())) <= 120
     assert formatted(once) == once
+
+
+def test_a_comment_among_closing_braces_stays_however_deep_it_is() -> None:
+    text = f"arch a() {{ input [4]\n{'x { ' * 60} relu {'}' * 20}\n# far right\n{'}' * 41}"
+    done = format_source(Source(text))
+    assert "# far right\n" in done
+    assert format_source(Source(done)) == done
