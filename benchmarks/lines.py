@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import archdsl
+from archdsl.graph.compiled import forget
 from benchmarks.measure import Goal, Result, Work, compare, processor, seconds
 from tests.support.peers import torchvision_model
 
@@ -24,19 +25,29 @@ TWINS = {"resnet50": "resnet50", "resnext50": "resnext50_32x4d"}
 Line = Callable[[Path, int], Iterator[Result]]
 
 
+def anew(work: Callable[[], object]) -> Work:
+    """The work without what an earlier compilation of this process has left."""
+
+    def whole() -> object:
+        forget()
+        return work()
+
+    return whole
+
+
 def fresh(folder: Path, rounds: int) -> Iterator[Result]:
     """A spec as a live module with fresh weights, against torchvision's constructor."""
     for name, twin in TWINS.items():
         yield compare(
             f"{name}: a live module with fresh weights",
-            ("archdsl.load", lambda name=name: archdsl.load(name, seed=0)),
+            ("archdsl.load", anew(lambda name=name: archdsl.load(name, seed=0))),
             (f"torchvision {twin}()", lambda twin=twin: torchvision_model(twin)),
             goal=Goal("at most", 1.2),
             rounds=rounds,
         )
     yield compare(
         "resnet50: the same, processor time of all cores",
-        ("archdsl.load", lambda: archdsl.load("resnet50", seed=0)),
+        ("archdsl.load", anew(lambda: archdsl.load("resnet50", seed=0))),
         ("torchvision resnet50()", lambda: torchvision_model("resnet50")),
         rounds=rounds,
         clock=processor,
@@ -92,7 +103,7 @@ def checkpoint(folder: Path, rounds: int) -> Iterator[Result]:
                 f"{name}: a live module from {file.suffix}",
                 (
                     f"archdsl.load(weights=…{file.suffix})",
-                    lambda name=name, file=file: archdsl.load(name, weights=file),
+                    anew(lambda name=name, file=file: archdsl.load(name, weights=file)),
                 ),
                 ("constructor, torch.load, load_state_dict", theirs),
                 goal=Goal("at least", 2),
@@ -112,7 +123,7 @@ def onnx(folder: Path, rounds: int) -> Iterator[Result]:
 
     yield compare(
         "resnet50: spec to ONNX file",
-        ("archdsl.build", lambda: archdsl.build("resnet50", "onnx", folder / "ours.onnx", weights=arrays)),
+        ("archdsl.build", anew(lambda: archdsl.build("resnet50", "onnx", folder / "ours.onnx", weights=arrays))),
         ("torch.onnx.export(dynamo=True)", theirs),
         goal=Goal("at least", 6),
         faster=True,
@@ -204,7 +215,7 @@ def linear(folder: Path, rounds: int) -> Iterator[Result]:
         )
         graph = archdsl.compile(archdsl.Source(text, "deep.arch"))
         assert len(graph.nodes) == layers + 1
-        return lambda: archdsl.compile(archdsl.Source(text, "deep.arch"))
+        return anew(lambda: archdsl.compile(archdsl.Source(text, "deep.arch")))
 
     def each(layers: int) -> tuple[str, Work]:
         work = compiled(layers)

@@ -71,7 +71,7 @@ def kept_file() -> Path:
 def documentation(path: Path) -> str:
     """What a spec's first lines say of it, as one paragraph."""
     found = DOCUMENTATION.match(path.read_text("utf-8"))
-    return " ".join(line[2:].strip() for line in found.group().split("\n")) if found else ""
+    return " ".join(line[2:].strip() for line in found.group().rstrip("\n").split("\n")) if found else ""
 
 
 def _kept() -> tuple[Entry, ...] | None:

@@ -54,6 +54,12 @@ def _count(values: Iterable[Any]) -> None:
             todo += item[:ITEMS]
 
 
+def forget() -> None:
+    """Forgets every kept graph: the next compilation of a spec does all the work again, as in a new process."""
+    with _lock:
+        _kept.clear()
+
+
 def _frozen(value: Any) -> Hashable:
     """A parameter's value as a key: 1, 1.0 and True are three. Raises `TypeError` for other than plain values."""
     if type(value) in SCALARS:
