@@ -127,7 +127,7 @@ def claims_of(
         demands = [claim for claim, _ in _demands(chosen, elaborator)]
     except (Found, Spent) as stopped:
         raise CompileError([stopped.problem.diagnostic()]) from None
-    body = [item for item in statements if isinstance(item, tree.Expect | tree.Require)]
+    body = [item for item in statements if isinstance(item, (tree.Expect, tree.Require))]
     own = chosen.declaration
     if isinstance(own, tree.Arch):
         return tuple(body)
@@ -190,7 +190,7 @@ def _prepare(module: Module, elaborator: Elaborator) -> None:
             with elaborator.catching(env):
                 flows.defaults(declaration, env)
     for declaration in module.file.declarations:
-        if isinstance(declaration, tree.Let | tree.BlockVariant):
+        if isinstance(declaration, (tree.Let, tree.BlockVariant)):
             idents = declaration.names if isinstance(declaration, tree.Let) else (declaration.name,)
             for ident in idents:
                 with elaborator.catching(env):
@@ -354,11 +354,11 @@ def _outside(name: str, value: Any, files: tuple[Module, ...], elaborator: Elabo
     """A value given by a caller as the language has it; its names are those of the first file that knows them."""
     if isinstance(value, Expression):
         return _written(parse_expression(Source(value.text, "<argument>")), files, elaborator)
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return tuple(_outside(name, item, files, elaborator) for item in value)
     if isinstance(value, str) and not (is_string(value) and len(value) <= elaborator.limits.text):
         raise Found(arguments.WrongParameter(None, name, "a string of the language", f"`{quote(value)}`"))
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise Found(
         arguments.WrongParameter(None, name, "a number, a string, a list or an Expression", type(value).__name__)

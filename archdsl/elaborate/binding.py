@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from archdsl.elaborate.environment import Env
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.problems.arguments import BoundTwice, TooManyArguments, UnknownArgument
 from archdsl.elaborate.values import Bound, LayerValue
@@ -13,7 +14,8 @@ from archdsl.syntax import tree
 def bound_with(
     layer: LayerValue,
     given: tuple[tree.Argument, ...],
-    evaluate: Callable[[tree.Expr], Bound],
+    evaluate: Callable[[tree.Expr, Env], Bound],
+    env: Env,
     *,
     replace: bool = False,
 ) -> LayerValue:
@@ -26,7 +28,7 @@ def bound_with(
         return layer
     parameters = layer.parameters()
     bound = dict(layer.bound)
-    opened = tuple(name for name in parameters if name not in bound)
+    opened = tuple([name for name in parameters if name not in bound]) if bound else parameters
     following = iter(opened)
     for item in given:
         name = item.name.name if item.name is not None else next((key for key in following if key not in bound), None)
@@ -37,5 +39,5 @@ def bound_with(
                 raise Found(UnknownArgument(item.name.span, layer.name, name, parameters))
             if name in bound and not (replace and name not in opened):
                 raise Found(BoundTwice(item.name.span, layer.name, name, bound[name].span))
-        bound[name] = evaluate(item.value)
+        bound[name] = evaluate(item.value, env)
     return LayerValue(layer.target, tuple(bound.items()), layer.defaults)

@@ -235,6 +235,6 @@ def _key(value: Any) -> Any:
         target = id(value.target.declaration) if isinstance(value.target, BlockValue) else value.target
         arguments = (*value.bound, None, *value.defaults)
         return (target, tuple(item and (item[0], _key(item[1].value)) for item in arguments))
-    if isinstance(value, bool | float):  # equal to a whole number, and not the same as a count
+    if isinstance(value, (bool, float)):  # equal to a whole number, and not the same as a count
         return (type(value), value)
-    return value if value is None or isinstance(value, bool | int | float | str | Word) else "?"
+    return value if value is None or isinstance(value, (bool, int, float, str, Word)) else "?"

@@ -53,7 +53,7 @@ class Elaborator:
         self._counters: dict[str, int] = {}
         self._depth = 0
         self._turns = 0
-        self._totals: dict[str, dict[str, int]] | None = None
+        self._totals: dict[str, dict[str, int]] = {}
         self._depths: dict[str, int] = {}
         self.doubt = False  # a body did not run because of a mistake, so names that it binds may be missing
 
@@ -84,21 +84,24 @@ class Elaborator:
         try:
             yield
         except Found as found:
-            stream = env.stream
-            self.record(found.problem, stream.calls if stream else ())
-            if stream is not None:
-                stream.here = POISON
+            self.caught(found, env)
 
-    @contextmanager
-    def deeper(self, span: Span) -> Iterator[None]:
-        """Counts bodies that are entered in one another. Raises `Found` for too many."""
+    def caught(self, found: Found, env: Env) -> None:
+        """Records a mistake; what flows on is poison."""
+        stream = env.stream
+        self.record(found.problem, stream.calls if stream else ())
+        if stream is not None:
+            stream.here = POISON
+
+    def enter(self, span: Span) -> None:
+        """Counts bodies that are entered in one another; each is left again. Raises `Found` for too many."""
         if self._depth >= self.limits.levels:
             raise Found(structure.TooDeep(span, self.limits.levels, "bodies"))
         self._depth += 1
-        try:
-            yield
-        finally:
-            self._depth -= 1
+
+    def leave(self) -> None:
+        """Ends a body."""
+        self._depth -= 1
 
     def turn(self, span: Span) -> None:
         """Counts the turns of comprehensions. Raises `Found` when the budget is spent."""
@@ -181,7 +184,8 @@ class Elaborator:
                 return
         if path in self._taken or path in self._levels:
             raise Found(names.PathTaken(span, path, self._taken.get(path)))
-        self._step_aside(path)
+        if path in self._automatic:
+            self._step_aside(path)
         self._taken[path] = span
         if application is not None:
             self._owners[path] = application.path
@@ -200,9 +204,9 @@ class Elaborator:
 
     def _step_aside(self, path: str) -> None:
         """Moves a node whose path no one wrote away from a path that is wanted now."""
-        index = self._automatic.pop(path, None)
+        index = self._automatic.pop(path)
         nodes = self.builder.nodes
-        if index is None or index >= len(nodes) or nodes[index].path != path:
+        if index >= len(nodes) or nodes[index].path != path:
             return  # its node was never made
         node = nodes[index]
         new = self.free_path(node.scope, node.op.word)
@@ -219,7 +223,8 @@ class Elaborator:
             if level in self._taken and level not in self._levels:
                 raise Found(names.PathTaken(span, level, self._taken[level]))
             if level not in self._levels:
-                self._step_aside(level)
+                if level in self._automatic:
+                    self._step_aside(level)
                 self._levels.add(level)
                 if application is not None:
                     application.claimed.add(level)
@@ -251,10 +256,9 @@ class Elaborator:
         if text is POISON:
             self.doubt = True
             return None
-        if not is_label(text, len(text)):
-            raise Found(names.BadLabel(label.span, text))
         if not is_label(text, self.limits.identifier):
-            raise Found(names.BadLabel(label.span, text, self.limits.identifier))
+            too_long = self.limits.identifier if is_label(text, len(text)) else None
+            raise Found(names.BadLabel(label.span, text, too_long))
         if MODE in text.split("."):
             raise Found(names.ModeLabel(label.span, text))
         return str(text)
@@ -316,9 +320,9 @@ class Elaborator:
         assert program is not None, "figures are read when the net is finished"
         if name == "shape":
             return program.shape(program.outputs[0].value).sizes
-        if self._totals is None:
-            self._totals = metrics.totals(program)
         if name in ("params", "macs"):
+            if name not in self._totals:
+                self._totals[name] = metrics.totals(program, name)
             return self._totals[name].get(path or "", 0)
         known = path or ""
         if known not in self._depths:

@@ -27,6 +27,10 @@ class Place:
     skip: bool = False
     training: bool = False
 
+    def at(self, scope: int, path: str | None = None) -> Place:
+        """The same in another scope, perhaps at another path level."""
+        return Place(scope, self.path if path is None else path, self.skip, self.training)
+
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
@@ -126,10 +130,13 @@ class Env:
 
     def default_arguments(self, word: str) -> dict[str, Bound]:
         """The defaults that hold for a name where it is written, inner ones over outer ones."""
-        merged: dict[str, Bound] = dict(self.module.defaults.get(word, {}))
-        for frame in reversed(tuple(self.frames())):
-            merged |= frame.defaults.get(word, {})
-        return merged
+        merged: dict[str, Bound] = {}
+        frame: Env | None = self
+        while frame is not None:
+            if word in frame.defaults:
+                merged = {**frame.defaults[word], **merged}
+            frame = frame.outer
+        return {**self.module.defaults.get(word, {}), **merged}
 
     def visible(self) -> tuple[str, ...]:
         """Every variable in sight, for suggestions."""
@@ -138,18 +145,18 @@ class Env:
 
 def taken(name: tree.Ident) -> TakenName | None:
     """The problem of binding a name of the language, or `None`."""
-    kind = next((kind for kind, words in _TAKEN if name.name in words), None)
+    kind = _TAKEN.get(name.name)
     return TakenName(name.span, name.name, kind) if kind else None
 
 
 def is_taken(name: str) -> bool:
     """Whether the language itself has the name, so that nothing else can."""
-    return any(name in words for _, words in _TAKEN)
+    return name in _TAKEN
 
 
-_TAKEN = (
-    ("the current value", frozenset({"here"})),
-    ("an operation", OPERATIONS),
-    ("an initialiser", INITIALIZERS),
-    ("a function", FUNCTIONS),
-)
+_TAKEN = {
+    **dict.fromkeys(FUNCTIONS, "a function"),
+    **dict.fromkeys(INITIALIZERS, "an initialiser"),
+    **dict.fromkeys(OPERATIONS, "an operation"),
+    "here": "the current value",
+}

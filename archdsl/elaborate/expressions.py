@@ -45,7 +45,10 @@ class Expressions:
 
     def value(self, expression: tree.Expr, env: Env) -> Any:
         """The value of an expression. Raises `Found` with the first mistake in it."""
-        self.fuel.spend(expression.span, READ)
+        fuel = self.fuel
+        fuel.left -= READ
+        if fuel.left < 0:
+            fuel.spend(expression.span, 0)
         return _EVALUATE[type(expression)](self, expression, env)
 
     # ------------------------------------------------------------------ names
@@ -102,6 +105,8 @@ class Expressions:
             entry = home.names[own]
         if isinstance(entry, LayerValue) and env is not None:
             defaults = env.default_arguments(name)
+            if not defaults:
+                return entry
             return LayerValue(entry.target, entry.bound, tuple({**dict(entry.defaults), **defaults}.items()))
         return entry
 
@@ -231,7 +236,7 @@ class Expressions:
             return self._logical(expression, env)
         left, right = self.value(expression.left, env), self.value(expression.right, env)
         for side in (left, right):
-            if isinstance(side, tuple | LayerValue):
+            if isinstance(side, (tuple, LayerValue)):
                 self.fuel.weigh(side, expression.span)
         limit = self.elaborator.limits.list_items
         return self.weighed(functions.binary(expression.op, left, right, expression.span, limit), expression.span)
@@ -352,15 +357,17 @@ class Expressions:
         """The layer with further arguments bound. Raises `Found` for what it does not take."""
         if not given:
             return layer
-        span = given[0].span.to(given[-1].span)
-        self.fuel.spend(span, ARGUMENT * len(given) + len(layer.bound) + len(layer.defaults))
-        made = bound_with(layer, given, lambda expression: self.bound(expression, env), replace=replace)
-        self.weighed(made, span)
+        self.fuel.left -= ARGUMENT * len(given) + len(layer.bound) + len(layer.defaults)
+        if self.fuel.left < 0:
+            self.fuel.spend(given[0].span.to(given[-1].span), 0)
+        made = bound_with(layer, given, self.bound, env, replace=replace)
+        if holds(made):
+            self.fuel.weigh(made, given[0].span.to(given[-1].span))
         return made
 
     def bound(self, expression: tree.Expr, env: Env) -> Bound:
         """An argument with its value."""
-        if isinstance(expression, tree.Number | tree.Bool):
+        if isinstance(expression, (tree.Number, tree.Bool)):
             return Bound(expression.value, expression.span)
         return Bound(self.value(expression, env), expression.span, env.noted(expression))
 

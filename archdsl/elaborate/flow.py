@@ -51,14 +51,17 @@ class Flows:
 
     def body(self, body: tree.Body, env: Env, place: Place) -> None:
         """Runs statements one after the other; a mistake in one does not hide those of the next."""
-        with self.elaborator.deeper(body.span):
-            for statement in body.statements:
-                with self.elaborator.catching(env):
-                    self.fuel.spend(statement.span, STATEMENT)
-                    self.statement(statement, env, place)
-                    continue
+        elaborator = self.elaborator
+        elaborator.enter(body.span)
+        for statement in body.statements:
+            try:
+                self.fuel.spend(statement.span, STATEMENT)
+                self.statement(statement, env, place)
+            except Found as found:
+                elaborator.caught(found, env)
                 if isinstance(statement, tree.Require) and not stream_of(env).arch:
-                    return  # what follows was written for arguments that meet it
+                    break  # what follows was written for arguments that meet it
+        elaborator.leave()
 
     def statement(self, statement: tree.Statement, env: Env, place: Place) -> None:
         """Runs one statement. Raises `Found` for a mistake that spoils it."""
@@ -140,7 +143,7 @@ class Flows:
             if statement.index is not None:
                 frame.bind(statement.index, number)
             scope = self.elaborator.builder.scope("iteration", place.scope, span=statement.span)
-            yield statement.body, frame, replace(place, scope=scope)
+            yield statement.body, frame, place.at(scope)
 
     def _count(self, expression: tree.Expr, env: Env) -> int:
         value = self.expressions.value(expression, env)
@@ -203,8 +206,10 @@ class Flows:
         """Runs links from left to right, then names what came out."""
         stream = stream_of(env)
         for link in chain.links:
-            with self.elaborator.catching(env):
+            try:
                 stream.here = self.link(link, env, place)
+            except Found as found:
+                self.elaborator.caught(found, env)
         if chain.targets:
             self._name_targets(chain, env, stream.here)
 
@@ -283,14 +288,14 @@ class Flows:
         if label in (None, "_"):
             if role is not None:
                 index = elaborator.builder.scope("role", place.scope, role=role, span=scope.span)
-                place = replace(place, scope=index)
+                place = place.at(index)
             self.body(scope.body, env, place)
             return stream.here
         span = scope.label.span if scope.label else scope.span
         path = elaborator.claim(place, label, span, level=True, application=stream.application)
         index = elaborator.builder.scope("level", place.scope, level=label, role=role, span=scope.span)
         with self._level(env, path):
-            self.body(scope.body, env, replace(place, scope=index, path=path))
+            self.body(scope.body, env, place.at(index, path))
         if stream.here is not None:
             elaborator.set_label(path, stream.here)
         return stream.here
@@ -307,7 +312,7 @@ class Flows:
     def _branches(self, link: tree.Branches, env: Env, place: Place) -> Flow | None:
         elaborator, stream = self.elaborator, stream_of(env)
         scope = elaborator.builder.scope("branches", place.scope, span=link.span)
-        inner = replace(place, scope=scope)
+        inner = place.at(scope)
         if stream.here is None:
             raise Found(shapes.NothingFlows(link.span))
         start = stream.here
@@ -328,7 +333,7 @@ class Flows:
         for statement in body.statements:
             stream.here = start
             self.fuel.spend(statement.span, TURN)
-            if isinstance(statement, tree.If | tree.Repeat | tree.For):
+            if isinstance(statement, (tree.If, tree.Repeat, tree.For)):
                 try:
                     for inner, frame, where in self.turns(statement, env, place):
                         yield from self._branch_flows(inner, frame, where, start)
@@ -338,7 +343,7 @@ class Flows:
             where = place
             if isinstance(statement, tree.Chain):
                 scope = elaborator.builder.scope("branch", place.scope, span=statement.span)
-                where = replace(place, scope=scope)
+                where = place.at(scope)
             with elaborator.catching(env):
                 self.statement(statement, env, where)
             if isinstance(statement, tree.Chain):
@@ -357,7 +362,7 @@ class Flows:
             raise Found(shapes.NothingFlows(link.span))
         start = stream.here
         scope = elaborator.builder.scope("residual", place.scope, span=link.span)
-        inner = replace(place, scope=scope)
+        inner = place.at(scope)
         self.body(link.body, env, inner)
         body, stream.here = stream.here, start
         skip: Flow | None = start

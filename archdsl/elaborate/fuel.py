@@ -68,6 +68,9 @@ class Fuel:
     def weigh(self, value: Any, span: Span) -> None:
         """Takes what it costs to look at all that a list or layer holds. Raises `Found` for one that holds more than a
         list may, counted with the lists and layers in it, or that nests too deeply."""
+        if not isinstance(value, (tuple, LayerValue)):
+            self.spend(span, LIST)
+            return
         limits = self.limits
         count, lists, depth = weight(value, min(limits.list_items, ITEMS * self.left), limits.nesting)
         self.spend(span, LIST * lists + count // ITEMS)
@@ -96,13 +99,17 @@ def weight(value: Any, most: int, deepest: int) -> tuple[int, int, int]:
 
     A list that holds another one twice costs nothing to make, and twice as much to look at.
     """
+    if isinstance(value, tuple) and not holds(value):
+        return len(value), 1, 1
     count, lists, depth, todo = 0, 0, 0, [(value, 1)]
     while todo and count <= most and depth <= deepest:
         item, level = todo.pop()
         parts = inside(item)
         count, lists, depth = count + len(parts), lists + 1, level if level > depth else depth
         if count <= most:
-            todo += [(part, level + 1) for part in parts if isinstance(part, tuple | LayerValue)]
+            for part in parts:
+                if isinstance(part, (tuple, LayerValue)):
+                    todo.append((part, level + 1))
     return count, lists, depth
 
 
@@ -111,10 +118,16 @@ def inside(value: Any) -> tuple[Any, ...]:
     if isinstance(value, tuple):
         return value
     if isinstance(value, LayerValue):
-        return tuple([bound.value for _, bound in (*value.bound, *value.defaults)])
+        items = (*value.bound, *value.defaults) if value.defaults else value.bound
+        return tuple([bound.value for _, bound in items])
     return ()
 
 
 def holds(value: Any) -> bool:
     """True for a list or layer that holds lists or layers: what is made of such may be small and cost much."""
-    return any(isinstance(part, tuple) or (isinstance(part, LayerValue) and inside(part)) for part in inside(value))
+    if not isinstance(value, (tuple, LayerValue)):
+        return False
+    for part in inside(value):
+        if isinstance(part, tuple) or (isinstance(part, LayerValue) and (part.bound or part.defaults)):
+            return True
+    return False

@@ -56,7 +56,7 @@ def work(name: str, arguments: tuple[Any, ...]) -> int:
 
 def is_number(value: Any) -> bool:
     """True for whole numbers and numbers, not for truth values."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_whole(value: Any) -> bool:
@@ -83,7 +83,7 @@ def binary(op: str, left: Any, right: Any, span: Span, limit: int) -> Any:
 
 
 def _same(left: Any, right: Any, span: Span, op: str) -> bool:
-    if any(isinstance(side, Tensor | Labelled) for side in (left, right)):
+    if any(isinstance(side, (Tensor, Labelled)) for side in (left, right)):
         raise Found(WrongOperand(span, op, ("a value that flows",)))
     return bool(left == right and isinstance(left, bool) == isinstance(right, bool))
 

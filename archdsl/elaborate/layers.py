@@ -28,11 +28,14 @@ from archdsl.elaborate.values import (
     spoilt,
     starts,
 )
+from archdsl.ops import OPERATIONS
 from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word, exact_key
 from archdsl.ops.common import names as axes_of
 from archdsl.shapes import Shape
 from archdsl.source import Span
 from archdsl.syntax import tree
+
+_PLAIN = frozenset({int, float, bool, type(None), Word})  # what an operation takes as the language has it
 
 Body = Callable[[tree.Body, Env, Place], None]
 
@@ -74,7 +77,7 @@ class Layers:
             return self._enter(layer, layer.target, label, span, link.placed.span, env, place, role)
         if role is not None:
             scope = self.elaborator.builder.scope("role", place.scope, role=role, span=link.span)
-            place = replace(place, scope=scope)
+            place = place.at(scope)
         return self._operate(layer, self.make(layer, link.placed.span), label, span, link.placed, env, place)
 
     def chosen(self, placed: tree.Placed, env: Env, place: Place) -> Any:
@@ -85,7 +88,7 @@ class Layers:
     def _hangs_on(self, placed: tree.Placed, env: Env, place: Place) -> None:
         """Notes that what stands here is what a variable says."""
         name = placed.name.name
-        if env.find(name)[0]:
+        if name not in OPERATIONS and env.find(name)[0]:
             self.elaborator.decided(place, tree.Name(placed.name.span, name), env, None, placed)
 
     def merge(self, layer: Any, placed: tree.Placed, env: Env, place: Place) -> Flow | None:
@@ -116,15 +119,19 @@ class Layers:
         target = layer.target
         assert not isinstance(target, BlockValue)
         values = {**dict(layer.defaults), **dict(layer.bound)}
-        missing = tuple(name for name in target.required() if name not in values)
+        missing = tuple([name for name in target.required() if name not in values])
         if missing:
             raise Found(arguments.MissingArgument(span, target.word, missing))
-        for bound in values.values():
-            if isinstance(bound.value, tuple | LayerValue | str):
-                self._weigh(bound, span)
-        if any(spoilt(bound.value) for bound in values.values()):
-            return POISON
-        plain = {name: self._plain(_as_word(target, name, bound.value), bound.span) for name, bound in values.items()}
+        plain = {name: bound.value for name, bound in values.items()}
+        others = [name for name, value in plain.items() if type(value) not in _PLAIN]
+        for name in others:
+            if isinstance(plain[name], (tuple, LayerValue, str)):
+                self._weigh(values[name], span)
+        for name in others:
+            if spoilt(plain[name]):
+                return POISON
+        for name in others:
+            plain[name] = self._plain(_as_word(target, name, plain[name]), values[name].span)
         key = exact_key(target, plain)
         made = self._made.get(key)
         if made is None:
@@ -154,7 +161,7 @@ class Layers:
             return self.make(value, span)
         if isinstance(value, tuple):
             return tuple(self._plain(item, span) for item in value)
-        if value is None or isinstance(value, bool | int | float | str | Word):
+        if value is None or isinstance(value, (bool, int, float, str, Word)):
             return value
         raise Found(arguments.WrongKind(span, "a number, a list, a string or a word", kind_of(value)))
 
@@ -332,7 +339,7 @@ class Layers:
             span=call,
         )
         elaborator.trace.frames[scope] = frame
-        self.body(block.declaration.body, frame, replace(place, scope=scope, path=path))
+        self.body(block.declaration.body, frame, place.at(scope, path))
         result = stream_of(frame).here
         if level is not None and result is not None:
             elaborator.set_label(path, result)
@@ -347,7 +354,7 @@ class Layers:
         entering = around.entering if around else ()
         calls = around.calls if around else ()
         if any(item is declaration for item in entering):
-            chain = tuple(item.name.name for item in entering if isinstance(item, tree.Block | tree.Arch))
+            chain = tuple(item.name.name for item in entering if isinstance(item, (tree.Block, tree.Arch)))
             raise Found(names.RecursiveBlock(call, block.name, chain))
         if len(entering) >= self.elaborator.limits.calls:
             raise Found(structure.TooDeep(call, self.elaborator.limits.calls))
@@ -361,7 +368,7 @@ class Layers:
         values = {**dict(layer.defaults), **dict(layer.bound)}
         self.fuel.spend(call, BLOCK + ARGUMENT * len(declaration.parameters))
         for given in values.values():
-            if isinstance(given.value, tuple | LayerValue):
+            if isinstance(given.value, (tuple, LayerValue)):
                 self._weigh(given, call)
         self._nothing_missing(block, values, call)
         for parameter in declaration.parameters:
@@ -371,7 +378,9 @@ class Layers:
             if bound is None:
                 assert parameter.default is not None
                 bound = self.expressions.bound(parameter.default, frame)
-            value = self._in_slot(bound.value, parameter.default, frame)
+                value = bound.value
+            else:
+                value = self._in_slot(bound.value, parameter.default, frame)
             if bound.written is not None:
                 frame.written[parameter.name.name] = bound.written
             frame.names[parameter.name.name] = value
@@ -412,14 +421,14 @@ class Layers:
                 if inputs is None:
                     return POISON
                 scope = self._level_of(shared, "shared", span) if application.again else shared.scope
-                inside = replace(place, scope=scope)
+                inside = place.at(scope)
                 return self._add(shared.layer, op, inputs, shared.path, inside, span, env)
             frame = self.frame(shared.layer, target, stream.here, shared.path, span, env)
             kind = "shared" if application.again else "block"
             facts = {"block": target.name, "arguments": plain_arguments(frame.names), "doc": target.declaration.doc}
             scope = self._level_of(shared, kind, span, **facts)
             elaborator.trace.frames[scope] = frame
-            self.body(target.declaration.body, frame, replace(place, scope=scope, path=shared.path))
+            self.body(target.declaration.body, frame, place.at(scope, shared.path))
             return stream_of(frame).here
         finally:
             stream.order, stream.application = before

@@ -60,7 +60,7 @@ class Module:
     @property
     def archs(self) -> dict[str, ArchValue]:
         """The archs that this file itself declares, in order."""
-        own = (item for item in self.file.declarations if isinstance(item, tree.Arch | tree.ArchVariant))
+        own = (item for item in self.file.declarations if isinstance(item, (tree.Arch, tree.ArchVariant)))
         return {item.name.name: ArchValue(item, self) for item in own}
 
     @property

@@ -46,7 +46,7 @@ class Frame:
 def problems(module: Module) -> list[Diagnostic]:
     """Diagnostics of all declarations of a file, in the order of the text."""
     found: list[Problem] = []
-    bodies = [item.body for item in module.file.declarations if isinstance(item, tree.Block | tree.Arch)]
+    bodies = [item.body for item in module.file.declarations if isinstance(item, (tree.Block, tree.Arch))]
     labels = frozenset(label for body in bodies for label in _labels(body) or ())
     for declaration in module.file.declarations:
         match declaration:
@@ -54,7 +54,7 @@ def problems(module: Module) -> list[Diagnostic]:
                 found += _Walk(module, declaration, labels, SHOWN - len(found)).problems()
             case tree.Let():
                 found += [problem for problem in map(taken, declaration.names) if problem]
-        if isinstance(declaration, tree.Block | tree.BlockVariant | tree.Arch | tree.ArchVariant):
+        if isinstance(declaration, (tree.Block, tree.BlockVariant, tree.Arch, tree.ArchVariant)):
             problem = taken(declaration.name)
             found += [problem] if problem else []
     found += _idle(module.file.declarations)
@@ -79,7 +79,7 @@ def _idle(statements: tuple[Any, ...]) -> Iterator[Problem]:
 def set_aside(module: Module) -> frozenset[Span]:
     """The layers of a file whose results have names that begin with `_`: nothing needs to read them."""
     found: set[Span] = set()
-    todo: list[Any] = [item for item in module.file.declarations if isinstance(item, tree.Block | tree.Arch)]
+    todo: list[Any] = [item for item in module.file.declarations if isinstance(item, (tree.Block, tree.Arch))]
     while todo:
         item = todo.pop()
         if isinstance(item, tuple):

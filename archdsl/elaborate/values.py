@@ -90,18 +90,19 @@ class Written(NamedTuple):
     part: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)  # frozen ones take three times as long to make, and there are many
 class Bound:
-    """An argument as bound: its value, where it was written, and what was written."""
+    """An argument as bound: its value, where it was written, and what was written. Nothing changes it."""
 
     value: Any
     span: Span = field(compare=False)
     written: Written | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class LayerValue:
-    """An operation, an initialiser or a block with some arguments bound. `defaults` hold where nothing is bound."""
+    """An operation, an initialiser or a block with some arguments bound. `defaults` hold where nothing is bound.
+    Nothing changes it."""
 
     target: type[Described] | BlockValue
     bound: tuple[tuple[str, Bound], ...] = ()
@@ -141,7 +142,7 @@ def flow_of(value: Any) -> Flow | None:
     """The value as something that flows, or `None` if it is none."""
     if isinstance(value, Labelled):
         return value.flow
-    if isinstance(value, Tensor | Poison):
+    if isinstance(value, (Tensor, Poison)):
         return value
     if isinstance(value, tuple) and value:
         parts = tuple(flow_of(part) for part in value)
@@ -177,7 +178,7 @@ def _data(value: Any) -> Any:
 def _is_data(value: Any) -> bool:
     if isinstance(value, tuple):
         return all(map(_is_data, value))
-    return value is None or isinstance(value, bool | int | float | str | Word)
+    return value is None or isinstance(value, (bool, int, float, str, Word))
 
 
 def kind_of(value: Any) -> str:
@@ -198,7 +199,7 @@ def kind_of(value: Any) -> str:
         return "a list"
     if isinstance(value, LayerValue) and isinstance(value.target, type) and issubclass(value.target, Init):
         return "an initialiser"
-    if isinstance(value, LayerValue | SharedValue):
+    if isinstance(value, (LayerValue, SharedValue)):
         return "a layer"
     if isinstance(value, Function):
         return "a function"
@@ -234,6 +235,6 @@ def _shown(value: Any, depth: int) -> str:
     if isinstance(value, LayerValue):
         inside = ", ".join(f"{name}={_shown(bound.value, depth - 1)}" for name, bound in value.bound[:8])
         return f"{value.name}({inside})" if inside else value.name
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return f"{value:_}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
     return kind_of(value) if not isinstance(value, Word) else value.name

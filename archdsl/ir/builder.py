@@ -49,7 +49,7 @@ class Builder:
         outputs = self._outputs.get(key)
         if outputs is None:
             outputs = self._outputs[key] = op.outputs(*key[1])
-        if op.batchless or (inputs and all(value.node in self._bare for value in inputs)):
+        if op.batchless or (self._bare and inputs and all(value.node in self._bare for value in inputs)):
             op.check_bare(*key[1])
             self._bare.add(len(self.nodes))
         self.nodes.append(Node(path, op, inputs, outputs, scope, skip, training, span))

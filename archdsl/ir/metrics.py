@@ -32,21 +32,36 @@ def macs(program: Nodes, level: str | None = None) -> int:
     return sum(node.op.macs(_shapes(nodes, node), node.outputs) for node in counted)
 
 
-def totals(program: Nodes) -> dict[str, dict[str, int]]:
-    """`params` and `macs` of every path level (`""`: all) in one walk, as the functions of these names count them."""
-    nodes = _nodes(program)
-    found: dict[str, dict[str, int]] = {"params": {}, "macs": {}}
+def totals(program: Nodes, name: str) -> dict[str, int]:
+    """The figure `params` or `macs` of every path level (`""`: all) in one walk, as the function of that name counts
+    it."""
+    count = _macs_of if name == "macs" else _params_of
+    found: dict[str, int] = {}
+    levels: dict[str, int] = {}
+    for path, figure in count(_nodes(program)):
+        found[path] = found.get(path, 0) + figure
+        above = path.rpartition(".")[0]
+        levels[above] = levels.get(above, 0) + figure
+    for level, figure in levels.items():
+        for each in _levels(level):
+            found[each] = found.get(each, 0) + figure
+    return found
+
+
+def _params_of(nodes: Sequence[Node]) -> Iterator[tuple[str, int]]:
     seen: set[str] = set()
     for node in nodes:
-        shapes = _shapes(nodes, node)
-        figures = {"macs": 0 if node.training else node.op.macs(shapes, node.outputs), "params": 0}
         if node.path not in seen:
             seen.add(node.path)
-            figures["params"] = sum(prod(each.sizes) for each in node.op.tensors(*shapes) if each.trainable)
-        for name, figure in figures.items():
-            for level in _levels(node.path) if figure else ():
-                found[name][level] = found[name].get(level, 0) + figure
-    return found
+            if node.op.owns():
+                tensors = node.op.tensors(*_shapes(nodes, node))
+                yield node.path, sum([prod(tensor.sizes) for tensor in tensors if tensor.trainable])
+
+
+def _macs_of(nodes: Sequence[Node]) -> Iterator[tuple[str, int]]:
+    for node in nodes:
+        if not node.training:
+            yield node.path, node.op.macs(_shapes(nodes, node), node.outputs)
 
 
 def _levels(path: str) -> Iterator[str]:

@@ -53,12 +53,12 @@ class Described(BaseModel):
     @classmethod
     def arguments(cls) -> tuple[str, ...]:
         """The argument names, in the order in which positional ones fill them."""
-        return tuple(cls.model_fields)
+        return _arguments(cls)
 
     @classmethod
     def required(cls) -> tuple[str, ...]:
         """The arguments without a default."""
-        return tuple(name for name, field in cls.model_fields.items() if field.is_required())
+        return _required(cls)
 
     @classmethod
     def words_of(cls, argument: str) -> frozenset[str]:
@@ -94,6 +94,16 @@ class Described(BaseModel):
             first = error.errors(include_url=False)[0]
             field = str(first["loc"][0]) if first["loc"] else None
             raise ArgumentError(field, _in_words(first, field)) from None
+
+
+@cache
+def _arguments(cls: type[Described]) -> tuple[str, ...]:
+    return tuple(cls.model_fields)
+
+
+@cache
+def _required(cls: type[Described]) -> tuple[str, ...]:
+    return tuple(name for name, field in cls.model_fields.items() if field.is_required())
 
 
 @cache
@@ -246,9 +256,20 @@ class Learned(Op):
         return (Tensor("", self.sizes, self.init),)
 
 
-def exact_key(cls: type[Described], values: Mapping[str, Any]) -> tuple[type[Described], str]:
+def exact_key(cls: type[Described], values: Mapping[str, Any]) -> tuple[type[Described], tuple[Any, ...]]:
     """A key of a class and arguments that tells 1, 1.0 and true apart, and 0.0 and -0.0, at any depth of lists."""
-    return cls, repr(sorted(values.items()))
+    return cls, tuple([(name, _exact(values[name])) for name in sorted(values)])
+
+
+def _exact(value: Any) -> Any:
+    kind = type(value)
+    if kind is int:
+        return value  # every other kind is told by its name
+    if kind is tuple:
+        return tuple([_exact(item) for item in value])
+    if isinstance(value, Described):
+        return kind, tuple([_exact(item) for item in value.__dict__.values()])
+    return kind, repr(value) if kind is float else value
 
 
 def register(*classes: type[Described]) -> dict[str, type[Described]]:

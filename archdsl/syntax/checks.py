@@ -59,7 +59,7 @@ def _late_defaults(file: tree.File) -> Iterator[Problem]:
     for declaration in file.declarations:
         if isinstance(declaration, tree.Defaults) and first is not None:
             yield problems.LateDefaults(_word(declaration.span, "defaults"), first)
-        elif isinstance(declaration, tree.Block | tree.BlockVariant | tree.Arch | tree.ArchVariant):
+        elif isinstance(declaration, (tree.Block, tree.BlockVariant, tree.Arch, tree.ArchVariant)):
             first = first or declaration.span
 
 
@@ -74,7 +74,7 @@ class _Place:
 
 def _misplaced(file: tree.File) -> Iterator[Problem]:
     for declaration in file.declarations:
-        if isinstance(declaration, tree.Block | tree.Arch):
+        if isinstance(declaration, (tree.Block, tree.Arch)):
             unknown = not declaration.name.name
             yield from _body(declaration.body, _Place(arch=isinstance(declaration, tree.Arch), unknown=unknown))
 
