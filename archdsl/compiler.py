@@ -92,6 +92,16 @@ def graph_of(spec: Spec, arch: str | None, parameters: Mapping[str, Any], limits
         raise _blamed(error) from None
 
 
+def files_of(spec: Spec, limits: Limits = DEFAULT) -> list[Path]:
+    """The files that a spec is read from: its own, and all that it imports."""
+    from archdsl.elaborate import files_of as files_of_source
+
+    text, _ = source(spec, limits)
+    if text.text.startswith("archdsl-graph "):
+        return [] if text.path is None else [text.path]
+    return files_of_source(text, limits)
+
+
 def weights_of(graph: Graph, weights: Weights | None, seed: int, note: Note | None = None) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint, if they are exactly the graph's, else initial values from the seed."""
     from archdsl.weights import arrays_of, initial, match, opened

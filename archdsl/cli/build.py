@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,9 +67,11 @@ def build(
     rewrites = options.chosen_passes(passes, pass_file)
     written: list[dict[str, str]] = []
     for name in console.progress(names, "Building"):
-        graph = graph_of(inputs.spec(name), arch, settings, limits)
+        text = inputs.spec(name)
+        graph = graph_of(text, arch, settings, limits)
         path = _path(graph.name, chosen, out)
-        may_write(path, force, (*names, inputs.checkpoint(weights), pass_file, *texts_of(graph)))
+        read = (*names, inputs.checkpoint(weights), pass_file)
+        may_write(path, force, chain(read, texts_of(text, limits)))
         if any(str(path) == entry["file"] for entry in written):
             raise UsageError(f"two of the specs are `{quote(graph.name)}`: {quote(str(path))} can hold one of them")
         arrays: Callable[[], dict[str, np.ndarray]] = partial(weights_of, graph, weights, seed, console.note)
@@ -77,7 +80,7 @@ def build(
             result = rewritten(graph, rewrites)
             check_where(rewrites, graph, result.graph)
             graph, arrays = result.graph, partial(carried, result, arrays, seed)
-        origin = partial(origin_of, inputs.spec(name), graph, arch, settings, rewrites, limits)
+        origin = partial(origin_of, text, graph, arch, settings, rewrites, limits)
         request = registry.Request(arrays, origin=origin, note=console.note)
         registry.produce(chosen, graph, request, path)
         if str(path) == "-":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 
 from archdsl.cli import console, inputs, options
 from archdsl.cli.outputs import may_write, texts_of
@@ -27,8 +28,9 @@ def expand(
 
     if as_json:
         needs_file(out or "", "--json and the spec would both be on stdout")
-    graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
-    may_write(out, force, (spec, *texts_of(graph)))
+    source, limits = inputs.spec(spec), inputs.limits(limit)
+    graph = graph_of(source, arch, inputs.settings(set_), limits)
+    may_write(out, force, chain([spec], texts_of(source, limits)))
     text = registry.target("arch").emit(graph, registry.Request(partial(weights_of, graph, None, 0)))
     assert isinstance(text, str)
     if out is not None or not as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from archdsl.files import STANDARD, replaceable
 from archdsl.marks import NEAR, is_ours
 
 if TYPE_CHECKING:
-    from archdsl.graph import Graph
+    from archdsl.compiler import Spec
+    from archdsl.limits import Limits
 
 
 def may_write(path: Path | None, force: bool, reads: Iterable[str | os.PathLike[str] | None] = ()) -> None:
@@ -20,7 +21,7 @@ def may_write(path: Path | None, force: bool, reads: Iterable[str | os.PathLike[
 
     What the command `reads` is never written over, not even by force.
     """
-    if path is None or str(path) == STANDARD or not replaceable(path):
+    if path is None or str(path) == STANDARD or not os.path.lexists(path) or not replaceable(path):
         return
     if any(_same(path, read) for read in reads if read is not None):
         raise UsageError(f"{quote(str(path))} is read and would be written too: name another file")
@@ -34,10 +35,11 @@ def may_write(path: Path | None, force: bool, reads: Iterable[str | os.PathLike[
         raise UsageError(f"{quote(str(path))} was not written by archdsl: --force overwrites it")
 
 
-def texts_of(graph: Graph) -> set[Path]:
-    """The files that a graph was elaborated from, as far as something of them is in it."""
-    spans = [*(node.span for node in graph.nodes), *(scope.span for scope in graph.scopes)]
-    return {span.source.path for span in spans if span is not None and span.source.path is not None}
+def texts_of(spec: Spec, limits: Limits) -> Iterator[Path]:
+    """The files that a spec is read from, with all that it imports; looked for when the first one is asked for."""
+    from archdsl.compiler import files_of
+
+    yield from files_of(spec, limits)
 
 
 def _same(path: Path, other: str | os.PathLike[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -41,9 +42,10 @@ def render(
         needs_file(out or "", "--json and the picture would both be on stdout")
     picture = registry.picture(format_, out)
     inputs.depth(depth)
-    graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
+    source, limits = inputs.spec(spec), inputs.limits(limit)
+    graph = graph_of(source, arch, inputs.settings(set_), limits)
     path = out if out is not None else Path(f"{graph.name}{picture.suffixes[0]}")
-    may_write(path, force, (spec, *texts_of(graph)))
+    may_write(path, force, chain([spec], texts_of(source, limits)))
     request = registry.Request(partial(weights_of, graph, None, 0), depth, renderer)
     registry.produce(picture, graph, request, path)
     if as_json:

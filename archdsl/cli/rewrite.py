@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,9 +63,11 @@ def rewrite(
     if not chosen:
         raise UsageError("name a pass: --pass fold-batchnorm (`archdsl passes` lists them)")
     _check_files(out, weights, save_weights, as_json)
-    graph = graph_of(inputs.spec(spec), arch, inputs.settings(set_), inputs.limits(limit))
+    source, settings, limits = inputs.spec(spec), inputs.settings(set_), inputs.limits(limit)
+    graph = graph_of(source, arch, settings, limits)
     for path in (out, save_weights):
-        may_write(path, force, (spec, inputs.checkpoint(weights), pass_file, *texts_of(graph)))
+        read = (spec, inputs.checkpoint(weights), pass_file)
+        may_write(path, force, chain(read, texts_of(source, limits)))
     result = rewritten(graph, chosen)
     check_where(chosen, graph, result.graph)
     proofs = proved(graph, chosen) if verify else []
@@ -72,8 +75,7 @@ def rewrite(
     if save_weights is not None:
         arrays = carried(result, partial(weights_of, graph, weights, seed, console.note), seed)
     made = f"# archdsl rewrite {quote(graph.name)}{''.join(f' --pass {quote(name)}' for name in passes or ())}\n\n"
-    settings, limits = inputs.settings(set_), inputs.limits(limit)
-    found = written(result.graph, origin_of(inputs.spec(spec), graph, arch, settings, chosen, limits))
+    found = written(result.graph, origin_of(source, graph, arch, settings, chosen, limits))
     text = found.text
     holds = all(proof.holds for _, proof in proofs)
     if holds and (not as_json or out is not None):

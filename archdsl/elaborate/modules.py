@@ -242,6 +242,12 @@ def origin(module: Module, name: str) -> tuple[Module, str]:
     return module, name
 
 
+def files_of(source: Source, limits: Limits = DEFAULT) -> list[Path]:
+    """The files of a spec: its own, and those that it imports, itself or through another. Raises `CompileError`."""
+    found = Loader(Fuel(limits)).load(source).closure()
+    return [module.source.path for module in found if module.source.path is not None]
+
+
 def read(path: Path, name: str, span: Span | None = None, limits: Limits = DEFAULT) -> Source:
     """A file's text. Raises `Found` if it is no file, is too large, or cannot be read as UTF-8."""
     try:

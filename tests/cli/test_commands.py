@@ -121,6 +121,10 @@ def test_what_is_read_is_not_written_over_not_even_by_force(folder: Path, capsys
     text = (SPECS.parent / "archdsl" / "passes" / "drop_dropout.py").read_text()
     text = text.replace("class DropDropout", "class Mine").replace("from __future__ import annotations\n", "")
     (folder / "p.py").write_text(text)
+    (folder / "sizes.arch").write_text("let width = 8\n")
+    (folder / "sized.arch").write_text(
+        'from "sizes.arch" import width\narch sized() { input 3x8x8\n conv(width, 3x3) }\n'
+    )
     before = {path: path.read_bytes() for path in folder.iterdir()}
     fold = ["--pass", "fold-batchnorm"]
     for command in (
@@ -128,6 +132,8 @@ def test_what_is_read_is_not_written_over_not_even_by_force(folder: Path, capsys
         ["expand", "tiny.arch", "-o", "link.arch"],
         ["expand", "main.arch", "-o", "tiny.arch"],
         ["build", "main.arch", "--target", "spec", "-o", "main.arch"],
+        ["build", "sized.arch", "--target", "spec", "-o", "sizes.arch"],
+        ["render", "sized.arch", "--format", "dot", "-o", "sizes.arch"],
         ["render", "tiny.arch", "--format", "svg", "-o", "tiny.arch"],
         ["build", "tiny.arch", "--weights", "w.safetensors", "-o", "w.safetensors"],
         ["rewrite", "tiny.arch", *fold, "-o", "tiny.arch"],

@@ -251,3 +251,13 @@ def test_a_command_without_streams_reads_nothing_and_prints_into_no_file_of_its_
     command = [sys.executable, "-m", "archdsl.cli", "check", "-"]
     done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "archdsl: -: bad file descriptor\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["rewrite", "-", "--pass", "fold-batchnorm"], ["build", "-", "--target", "spec", "-o", "-"], ["expand", "-"]],
+)
+def test_a_spec_from_stdin_is_read_once_and_is_enough(command: list[str], tiny: Path) -> None:
+    piped = archdsl(*command, text=TINY)
+    named = archdsl(command[0], str(tiny), *command[2:])
+    assert (piped.returncode, piped.stdout) == (0, named.stdout)
