@@ -84,6 +84,8 @@ def verify(
     from archdsl.weights.checkpoint import is_checkpoint
 
     given = [name for name in (left, right) if is_checkpoint(name)]
+    if left == right == STANDARD:
+        raise UsageError("stdin (-) can be read once")
     if len(given) == 2:
         raise UsageError("two checkpoints have no structure to compare: name the spec of one of them")
     if given and weights is not None:

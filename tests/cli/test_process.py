@@ -66,6 +66,8 @@ def test_a_spec_that_is_wrong_is_1_and_its_diagnostics_are_on_stderr(broken: Pat
         (["explain", "E9999"], "E9999"),
         (["build", "resnet18", "resnet34", "-o", "x.onnx"], "folder"),
         (["fmt", "resnet18"], "no such file"),
+        (["check", "-", "-"], "read once"),
+        (["verify", "-", "-"], "read once"),
         (["build", "resnet18", "-o", "x.onnx", "--seed", "-1"], "--seed"),
         (["build", "resnet18", "-o", "x.onnx", "--weights", "none.safetensors"], "no such file"),
     ],
