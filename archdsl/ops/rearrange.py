@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -27,6 +28,8 @@ class Steps:
     repeated: tuple[int, ...]  # the sizes in the new order, those of new axes among them
     new: tuple[int, ...]  # which of `repeated` are new axes
     merged: tuple[int, ...]
+    apart: tuple[tuple[int, tuple[int, ...]], ...]  # each axis that is split, and its parts' sizes; the last axis first
+    joined: tuple[tuple[int, int], ...]  # the first and the last axis of each merged group; the last group first
 
 
 class Rearrange(One):
@@ -91,6 +94,8 @@ class Rearrange(One):
             repeated=tuple(sizes[name] for name in order),
             new=tuple(index for index, name in enumerate(order) if name not in places),
             merged=tuple(prod(sizes[name] for name in group) for group in right),
+            apart=tuple((at, tuple(sizes[name] for name in left[at])) for at in _several(left)),
+            joined=_joined(right),
         )
 
     def output(self, x: Shape) -> Shape:
@@ -129,6 +134,17 @@ def _split(group: tuple[str, ...], size: int, given: dict[str, int]) -> dict[str
     if size % known or (not unknown and size != known):
         raise ShapeError(f"an axis of {size} does not split into `({text})` with {known}", argument="pattern")
     return {unknown[0]: size // known} if unknown else {}
+
+
+def _several(groups: Groups) -> list[int]:
+    """Where a group has several axes, the last one first."""
+    return [at for at in reversed(range(len(groups))) if len(groups[at]) > 1]
+
+
+def _joined(groups: Groups) -> tuple[tuple[int, int], ...]:
+    """The first and the last axis of each group that has several, the last group first."""
+    ends = list(accumulate(map(len, groups)))
+    return tuple((ends[at] - len(groups[at]), ends[at] - 1) for at in _several(groups))
 
 
 def _parse(pattern: str) -> tuple[Groups, Groups]:

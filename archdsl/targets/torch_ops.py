@@ -146,19 +146,20 @@ def _rearrange(op: ops.Rearrange, inputs: tuple[Shape, ...], batch: Batch) -> Ca
     lead, first = ((), 0) if batch.bare else ((-1,), 1)
     value: Any = Operand(0)
 
-    def then(function: str, name: str, argument: Any) -> Call:
-        return Call(function, (positional("input", value), positional(name, argument)))
+    def then(function: str, **arguments: Any) -> Call:
+        return Call(function, (positional("input", value), *map(positional, arguments, arguments.values())))
 
-    if steps.split != x.sizes:
-        value = then("torch.reshape", "shape", (*lead, *steps.split))
-    if steps.order != tuple(range(len(steps.order))):
-        value = then("torch.permute", "dims", (*range(first), *(index + first for index in steps.order)))
+    # Axis by axis, so that no step takes an axis of another size for a larger batch.
+    for axis, sizes in steps.apart:
+        value = then("torch.unflatten", dim=axis + first, sizes=sizes)
+    if steps.order != tuple(range(len(steps.order))) or not (steps.apart or steps.new or steps.joined):
+        value = then("torch.permute", dims=(*range(first), *(index + first for index in steps.order)))
     for index in steps.new:
-        value = then("torch.unsqueeze", "dim", index + first)
+        value = then("torch.unsqueeze", dim=index + first)
     if steps.new:
-        value = then("torch.broadcast_to", "size", (*lead, *steps.repeated))
-    if steps.merged != steps.repeated or isinstance(value, Operand):
-        value = then("torch.reshape", "shape", (*lead, *steps.merged))
+        value = then("torch.broadcast_to", size=(*lead, *steps.repeated))
+    for start, end in steps.joined:
+        value = then("torch.flatten", start_dim=start + first, end_dim=end + first)
     assert isinstance(value, Call)
     return value
 

@@ -150,3 +150,26 @@ def test_a_module_whose_weights_are_given_takes_no_memory_before_and_keeps_torch
     assert all(torch.equal(p, torch.from_numpy(arrays[name]).double()) for name, p in wide.named_parameters())
     with torch.device("meta"):
         assert next(instantiate(graph, arrays).parameters()).is_meta
+
+
+HEADS = """arch heads() {
+    input 6x9
+    rearrange("c l -> l c") -> rearrange("l (n c) -> n l c", n=3) -> softmax -> rearrange("n l c -> l (n c)")
+}
+"""
+PATCHES = """arch patches() {
+    input 2x4x6
+    rearrange("c (h p) (w q) -> (h w) (p q c)", p=2, q=3) -> softmax
+}
+"""
+
+
+def test_an_axis_of_another_size_never_becomes_a_larger_batch() -> None:
+    """A rearrangement splits and merges its own axes alone: the others are free, and what does not fit is an error."""
+    x = torch.randn(2, 6, 18, dtype=torch.float64)
+    turned = x.transpose(1, 2).reshape(2, 18, 3, 2).softmax(3).reshape(2, 18, 6)
+    assert torch.equal(archdsl.load(Source(HEADS, "heads.arch"))(x), turned)
+    patches = archdsl.load(Source(PATCHES, "patches.arch"))
+    assert patches(torch.randn(2, 2, 4, 6)).shape == (2, 4, 12)
+    with pytest.raises(RuntimeError):
+        patches(torch.randn(2, 2, 8, 6))
