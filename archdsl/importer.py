@@ -13,6 +13,7 @@ of its own is left alone.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -98,7 +99,7 @@ def _architecture(name: str) -> Architecture:
     from archdsl.bundled import find
     from archdsl.compiler import check
 
-    own = next((path for folder in _folders() if (path := folder / f"{name}.arch").is_file()), None)
+    own = next((path for folder in _folders() if os.path.isfile(path := folder / f"{name}.arch")), None)
     if own is not None:
         check(own)
         return Architecture(name, str(own))

@@ -17,7 +17,7 @@ from archdsl.diagnostics import UsageError, quote
 from archdsl.files import needs_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
 
@@ -66,14 +66,12 @@ def build(
     settings, limits = inputs.settings(set_), inputs.limits(limit)
     rewrites = options.chosen_passes(passes, pass_file)
     written: list[dict[str, str]] = []
-    for name in console.progress(names, "Building"):
-        text = inputs.spec(name)
-        graph = graph_of(text, arch, settings, limits)
-        path = _path(graph.name, chosen, out)
-        read = (*names, inputs.checkpoint(weights), pass_file)
-        may_write(path, force, chain(read, texts_of(text, limits)))
-        if any(str(path) == entry["file"] for entry in written):
-            raise UsageError(f"two of the specs are `{quote(graph.name)}`: {quote(str(path))} can hold one of them")
+    texts = [inputs.spec(name) for name in names]
+    graphs = [graph_of(text, arch, settings, limits) for text in console.progress(texts, "Compiling")]
+    paths = [_path(graph.name, chosen, out) for graph in graphs]
+    read = {*names, inputs.checkpoint(weights), pass_file, *chain(*(texts_of(text, limits) for text in texts))}
+    _check_files(paths, force, read)
+    for text, graph, path in console.progress(list(zip(texts, graphs, paths, strict=True)), "Building"):
         arrays: Callable[[], dict[str, np.ndarray]] = partial(weights_of, graph, weights, seed, console.note)
         hold_weights(chosen, graph, weights, console.note)
         if rewrites:
@@ -91,6 +89,14 @@ def build(
     if as_json:
         needs_file(out or "", "--json and the result would both be on stdout")
         console.say_json(ok=True, written=written)
+
+
+def _check_files(paths: Sequence[Path], force: bool, read: Iterable[str | os.PathLike[str] | None]) -> None:
+    """Raises `UsageError` for a file that may not be written, before any is: none of what is read, and each once."""
+    for index, path in enumerate(paths):
+        may_write(path, force, read)
+        if path in paths[:index]:
+            raise UsageError(f"two of the specs have the name `{quote(path.stem)}`: {quote(str(path))} can hold one")
 
 
 def _path(arch: str, target: Target, out: Path | None) -> Path:

@@ -6,11 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from archdsl.diagnostics import CompileError, render_all
 from archdsl.gate import shown
 
+Item = TypeVar("Item")
 JSON_VERSION = 1  # of the shape of what `--json` prints
 LONG = 8  # inputs from which on a terminal shows progress
 
@@ -67,7 +68,7 @@ def table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
     )
 
 
-def progress(items: Sequence[str], doing: str) -> Iterator[str]:
+def progress(items: Sequence[Item], doing: str) -> Iterator[Item]:
     """The items one by one, with a bar on a terminal's stderr where they are many."""
     if len(items) < LONG or not sys.stderr.isatty():
         yield from items

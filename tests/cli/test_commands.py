@@ -163,7 +163,16 @@ def test_two_archs_of_one_name_do_not_share_a_file(folder: Path, capsys: Capture
     (folder / "more").mkdir()
     (folder / "more" / "tiny.arch").write_text(TINY)
     assert run(["build", "tiny.arch", "more/tiny.arch", "--target", "torch", "-o", "out"]) == 2
-    assert "two of the specs are `tiny`" in capsys.readouterr().err
+    assert "two of the specs have the name `tiny`" in capsys.readouterr().err
+
+
+def test_what_one_spec_imports_is_not_written_over_by_another(folder: Path, capsys: Captured) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "tiny.arch").write_text(TINY)
+    (folder / "two.arch").write_text('from "out/tiny.arch" import tiny\narch two = tiny(width=4)\n')
+    assert run(["build", "tiny.arch", "two.arch", "--target", "spec", "-o", "out", "--force"]) == 2
+    assert "is read and would be written too" in capsys.readouterr().err
+    assert (folder / "out" / "tiny.arch").read_text() == TINY
 
 
 def test_pipes_links_and_long_names_are_one_line_each(folder: Path, capsys: Captured) -> None:
