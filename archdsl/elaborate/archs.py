@@ -17,6 +17,7 @@ from archdsl.elaborate.fuel import ARCH, STATEMENT, Fuel, Spent
 from archdsl.elaborate.modules import ArchValue, Imported, Loader, Module, Reading
 from archdsl.elaborate.problems import arguments, names, structure
 from archdsl.elaborate.programs import run
+from archdsl.elaborate.readers import Readers
 from archdsl.elaborate.values import BlockValue, Bound, LayerValue, kind_of
 from archdsl.gate import is_string
 from archdsl.ir.program import Program
@@ -133,35 +134,6 @@ def claims_of(
         return tuple(body)
     expects = [claim for claim in own.claims if isinstance(claim, tree.Expect)]
     return (*(claim for claim in body if isinstance(claim, tree.Require)), *demands, *expects)
-
-
-class Readers:
-    """Which layers are read in some use of their block, over all archs that are built together."""
-
-    def __init__(self) -> None:
-        self._read: set[Span] = set()
-        self._unread: dict[Span, str] = {}
-
-    def count(self, program: Program) -> None:
-        """Adds what one program reads."""
-        read = {value.node for node in program.nodes for value in node.inputs}
-        read |= {output.value.node for output in program.outputs}
-        for index, node in enumerate(program.nodes):
-            if node.span is None:
-                continue
-            if index in read:
-                self._read.add(node.span)
-            else:
-                self._unread.setdefault(node.span, node.path)
-
-    def problems(self, module: Module) -> list[Diagnostic]:
-        """A diagnostic for each layer of this file that nothing reads, and that is not named as such."""
-        aside = static.set_aside(module) if self._unread.keys() - self._read else frozenset()
-        return [
-            names.UnreadLayer(span, path).diagnostic()
-            for span, path in self._unread.items()
-            if span not in self._read and span.source is module.source and span not in aside
-        ]
 
 
 def _load(source: Source, fuel: Fuel) -> tuple[Module, list[Diagnostic], tuple[Reading, ...]]:

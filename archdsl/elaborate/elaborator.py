@@ -107,7 +107,7 @@ class Elaborator:
         """Counts the turns of comprehensions. Raises `Found` when the budget is spent."""
         self._turns += 1
         if self._turns > self.limits.turns:
-            raise Found(structure.TooManySteps(span, "too many turns of comprehensions", self.limits.turns))
+            raise Found(structure.TooManySteps(span, "too many turns of comprehensions", self.limits.turns, "turns"))
 
     # ----------------------------------------------------------- labels, paths
 

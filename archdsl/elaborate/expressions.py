@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from archdsl.elaborate import functions
@@ -12,19 +11,18 @@ from archdsl.elaborate.binding import bound_with
 from archdsl.elaborate.environment import METRICS, Env
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.fuel import ARGUMENT, CALL, READ, holds
+from archdsl.elaborate.items import item_of, part_of
 from archdsl.elaborate.modules import ArchValue, Module, Pending, origin
 from archdsl.elaborate.pending import Pendings
 from archdsl.elaborate.problems import arguments, names, shapes, structure
 from archdsl.elaborate.values import (
     POISON,
     Bound,
-    Family,
     Function,
     Labelled,
     LayerValue,
     SharedValue,
     kind_of,
-    shown,
 )
 from archdsl.ops import INITIALIZERS, OPERATIONS, WORDS
 from archdsl.ops.base import Word
@@ -167,7 +165,7 @@ class Expressions:
             parts.append(str(value))
         length, limit = sum(map(len, parts)), self.elaborator.limits.text
         if length > limit:
-            raise Found(structure.TooManySteps(expression.span, f"a string of {length:,} characters", limit))
+            raise Found(structure.TooManySteps(expression.span, f"a string of {length:,} characters", limit, "text"))
         self.fuel.text(expression.span, length)
         return "".join(parts)
 
@@ -279,58 +277,6 @@ class Expressions:
             raise Found(arguments.WrongKind(span, "a list", kind_of(value)))
         return items
 
-    # ------------------------------------------------------------ of a value
-
-    def _index(self, expression: tree.Index, env: Env) -> Any:
-        chain: list[tree.Expr] = []
-        base: tree.Expr = expression
-        while isinstance(base, tree.Index):
-            chain.append(base.index)
-            base = base.value
-        value = self.value(base, env)
-        plain = env.inner(reading=False) if env.reading else env
-        indices = tuple(self.value(index, plain) for index in reversed(chain))
-        if value is POISON or any(index is POISON for index in indices):
-            return POISON
-        if isinstance(value, Family):
-            self.fuel.weigh(indices, expression.span)
-            if indices not in value.members and self.elaborator.doubt:
-                return POISON
-            if indices not in value.members:
-                first = islice(value.members, 9)
-                known = tuple("".join(f"[{shown(i)}]" for i in member) for member in first)
-                name = base.name if isinstance(base, tree.Name) else "this family"
-                raise Found(arguments.UnsetMember(expression.span, name, known))
-            return value.members[indices]
-        for index, node in zip(indices, reversed(chain), strict=True):
-            value = self._item(value, index, node.span, expression.span)
-        return value
-
-    def _item(self, value: Any, index: Any, span: Span, whole: Span) -> Any:
-        items = value.flow if isinstance(value, Labelled) else value
-        if items is POISON:
-            return POISON
-        if not isinstance(items, tuple):
-            raise Found(arguments.WrongKind(whole, "a list", kind_of(value)))
-        if not functions.is_whole(index):
-            raise Found(arguments.WrongKind(span, "a whole number", kind_of(index)))
-        if not -len(items) <= index < len(items):
-            raise Found(arguments.OutOfRange(span, index, len(items)))
-        return items[index]
-
-    def _slice(self, expression: tree.Slice, env: Env) -> Any:
-        items = self.iterable(expression.value, env)
-        bounds = []
-        for side in (expression.start, expression.stop):
-            value = None if side is None else self.value(side, env)
-            if value is POISON:
-                return POISON
-            if side is not None and not functions.is_whole(value):
-                raise Found(arguments.WrongKind(side.span, "a whole number", kind_of(value)))
-            bounds.append(value)
-        self.fuel.items(expression.span, len(items))
-        return items[bounds[0] : bounds[1]]
-
     # ------------------------------------------------------------------ calls
 
     def _call(self, expression: tree.Call, env: Env) -> Any:
@@ -406,7 +352,7 @@ _EVALUATE: dict[type, _Evaluate] = {
     tree.Binary: Expressions._binary,
     tree.Conditional: Expressions._conditional,
     tree.Attribute: attribute,
-    tree.Index: Expressions._index,
-    tree.Slice: Expressions._slice,
+    tree.Index: item_of,
+    tree.Slice: part_of,
     tree.Call: Expressions._call,
 }

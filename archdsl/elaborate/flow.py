@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from archdsl.elaborate.budget import Least
 from archdsl.elaborate.elaborator import Elaborator, stream_of
 from archdsl.elaborate.environment import Env, Place
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.fuel import STATEMENT, TURN
+from archdsl.elaborate.fuel import BRANCH, STATEMENT, TURN
 from archdsl.elaborate.functions import is_whole
 from archdsl.elaborate.layers import Layers
 from archdsl.elaborate.problems import arguments, names, shapes, structure
@@ -294,18 +293,12 @@ class Flows:
         span = scope.label.span if scope.label else scope.span
         path = elaborator.claim(place, label, span, level=True, application=stream.application)
         index = elaborator.builder.scope("level", place.scope, level=label, role=role, span=scope.span)
-        with self._level(env, path):
-            self.body(scope.body, env, place.at(index, path))
+        before, stream.path = stream.path, path
+        self.body(scope.body, env, place.at(index, path))
+        stream.path = before
         if stream.here is not None:
             elaborator.set_label(path, stream.here)
         return stream.here
-
-    @contextmanager
-    def _level(self, env: Env, path: str) -> Iterator[None]:
-        stream = stream_of(env)
-        before, stream.path = stream.path, path
-        yield
-        stream.path = before
 
     # --------------------------------------------------- branches and residuals
 
@@ -332,7 +325,7 @@ class Flows:
         elaborator, stream = self.elaborator, stream_of(env)
         for statement in body.statements:
             stream.here = start
-            self.fuel.spend(statement.span, TURN)
+            self.fuel.spend(statement.span, BRANCH)
             if isinstance(statement, (tree.If, tree.Repeat, tree.For)):
                 try:
                     for inner, frame, where in self.turns(statement, env, place):
@@ -344,8 +337,10 @@ class Flows:
             if isinstance(statement, tree.Chain):
                 scope = elaborator.builder.scope("branch", place.scope, span=statement.span)
                 where = place.at(scope)
-            with elaborator.catching(env):
+            try:
                 self.statement(statement, env, where)
+            except Found as found:
+                elaborator.caught(found, env)
             if isinstance(statement, tree.Chain):
                 yield stream.here if stream.here is not None else POISON
         stream.here = start

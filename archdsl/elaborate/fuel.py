@@ -19,6 +19,7 @@ CALL: Final = 20
 ARGUMENT: Final = 10
 STATEMENT: Final = 12
 TURN: Final = 24  # of a loop
+BRANCH: Final = 60
 LAYER: Final = 36  # a layer that is placed, also where a mistake before it keeps it from becoming a node
 NODE: Final = 24
 OWNER: Final = 50  # a node with parameters or buffers

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from archdsl.elaborate.elaborator import Elaborator, stream_of
-from archdsl.elaborate.environment import Env, Place, Stream, taken
+from archdsl.elaborate.environment import Env, Place
 from archdsl.elaborate.found import Found
-from archdsl.elaborate.fuel import ARGUMENT, BLOCK, LAYER
+from archdsl.elaborate.frames import Frames
+from archdsl.elaborate.fuel import LAYER
 from archdsl.elaborate.functions import is_whole
+from archdsl.elaborate.making import Maker
 from archdsl.elaborate.problems import arguments, names, shapes, structure
 from archdsl.elaborate.trace import Declared
 from archdsl.elaborate.values import (
     POISON,
     BlockValue,
-    Bound,
     Flow,
     LayerValue,
     Poison,
@@ -29,13 +29,11 @@ from archdsl.elaborate.values import (
     starts,
 )
 from archdsl.ops import OPERATIONS
-from archdsl.ops.base import ArgumentError, Described, Init, Learned, Op, ShapeError, Word, exact_key
+from archdsl.ops.base import Init, Learned, Op, ShapeError
 from archdsl.ops.common import names as axes_of
 from archdsl.shapes import Shape
 from archdsl.source import Span
 from archdsl.syntax import tree
-
-_PLAIN = frozenset({int, float, bool, type(None), Word})  # what an operation takes as the language has it
 
 Body = Callable[[tree.Body, Env, Place], None]
 
@@ -48,8 +46,10 @@ class Layers:
         self.fuel = elaborator.fuel
         self.expressions = elaborator.expressions
         self.body = body
-        self._made: dict[Any, Any] = {}
         self._owners: dict[str, tuple[Op, tuple[Shape, ...]]] = {}
+        maker = Maker(elaborator)
+        self.make = maker.make
+        self.frame = Frames(elaborator, maker).frame
 
     def place(self, link: tree.Layer, env: Env, place: Place, role: str | None) -> Flow | None:
         """What flows on behind a layer."""
@@ -113,57 +113,6 @@ class Layers:
         return self._add(layer, op, (), path, place, span, env)
 
     # -------------------------------------------------------------- operations
-
-    def make(self, layer: LayerValue, span: Span) -> Any:
-        """The operation or initialiser with its arguments, or poison. Raises `Found` for what it does not accept."""
-        target = layer.target
-        assert not isinstance(target, BlockValue)
-        values = {**dict(layer.defaults), **dict(layer.bound)}
-        missing = tuple([name for name in target.required() if name not in values])
-        if missing:
-            raise Found(arguments.MissingArgument(span, target.word, missing))
-        plain = {name: bound.value for name, bound in values.items()}
-        others = [name for name, value in plain.items() if type(value) not in _PLAIN]
-        for name in others:
-            if isinstance(plain[name], (tuple, LayerValue, str)):
-                self._weigh(values[name], span)
-        for name in others:
-            if spoilt(plain[name]):
-                return POISON
-        for name in others:
-            plain[name] = self._plain(_as_word(target, name, plain[name]), values[name].span)
-        key = exact_key(target, plain)
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = self._checked(target, plain, values, span)
-        return made
-
-    def _weigh(self, bound: Bound, span: Span) -> None:
-        """Pays for an argument that is long, since a layer keeps it, and it is part of the layer's key."""
-        if isinstance(bound.value, str):
-            self.fuel.text(span, len(bound.value))
-        else:
-            self.fuel.weigh(bound.value, span)
-
-    def _checked(self, target: type[Described], plain: dict[str, Any], values: dict[str, Bound], span: Span) -> Any:
-        try:
-            return target.make(**plain)
-        except ArgumentError as error:
-            bound = values.get(error.argument or "")
-            where = bound.span if bound is not None else span
-            raise Found(arguments.WrongArgument(where, target.word, error.message, error.hint)) from None
-
-    def _plain(self, value: Any, span: Span) -> Any:
-        """A language value as an operation takes it."""
-        if isinstance(value, LayerValue):
-            if isinstance(value.target, BlockValue):
-                raise Found(arguments.WrongKind(span, "an initialiser", f"the block `{value.name}`"))
-            return self.make(value, span)
-        if isinstance(value, tuple):
-            return tuple(self._plain(item, span) for item in value)
-        if value is None or isinstance(value, (bool, int, float, str, Word)):
-            return value
-        raise Found(arguments.WrongKind(span, "a number, a list, a string or a word", kind_of(value)))
 
     def _operate(
         self,
@@ -345,68 +294,6 @@ class Layers:
             elaborator.set_label(path, result)
         return result
 
-    def frame(
-        self, layer: LayerValue, block: BlockValue, entered: Flow | None, path: str, call: Span, env: Env | None
-    ) -> Env:
-        """The names that a block's body sees: its parameters, and what flows into it."""
-        declaration = block.declaration
-        around = env.stream if env is not None else None
-        entering = around.entering if around else ()
-        calls = around.calls if around else ()
-        if any(item is declaration for item in entering):
-            chain = tuple(item.name.name for item in entering if isinstance(item, (tree.Block, tree.Arch)))
-            raise Found(names.RecursiveBlock(call, block.name, chain))
-        if len(entering) >= self.elaborator.limits.calls:
-            raise Found(structure.TooDeep(call, self.elaborator.limits.calls))
-        stream = Stream(path, entered, entered, path, env is None)
-        stream.entering = (*entering, declaration)
-        if env is not None:
-            stream.calls = (*calls, self.elaborator.call_site(layer, call, path))
-        if around is not None:
-            stream.order, stream.application = around.order, around.application
-        frame = Env(block.module, stream)
-        values = {**dict(layer.defaults), **dict(layer.bound)}
-        self.fuel.spend(call, BLOCK + ARGUMENT * len(declaration.parameters))
-        for given in values.values():
-            if isinstance(given.value, (tuple, LayerValue)):
-                self._weigh(given, call)
-        self._nothing_missing(block, values, call)
-        for parameter in declaration.parameters:
-            if taken(parameter.name):
-                continue  # told already; in the body the name keeps its own meaning
-            bound = values.get(parameter.name.name)
-            if bound is None:
-                assert parameter.default is not None
-                bound = self.expressions.bound(parameter.default, frame)
-                value = bound.value
-            else:
-                value = self._in_slot(bound.value, parameter.default, frame)
-            if bound.written is not None:
-                frame.written[parameter.name.name] = bound.written
-            frame.names[parameter.name.name] = value
-            frame.spans[parameter.name.name] = parameter.name.span
-        return frame
-
-    def _in_slot(self, value: Any, default: tree.Expr | None, frame: Env) -> Any:
-        """A layer in the place of a parameter's own: where both are the same block or operation, the `defaults`
-        that hold for the one that is replaced go on to hold, save where the caller has its own."""
-        if not isinstance(value, LayerValue) or default is None:
-            return value
-        try:
-            own = self.expressions.value(default, frame)
-        except Found:
-            return value
-        if not isinstance(own, LayerValue) or not own.defaults or own.target != value.target:
-            return value
-        return replace(value, defaults=tuple({**dict(own.defaults), **dict(value.defaults)}.items()))
-
-    @staticmethod
-    def _nothing_missing(block: BlockValue, values: dict[str, Bound], call: Span) -> None:
-        parameters = block.declaration.parameters
-        missing = tuple(item.name.name for item in parameters if item.default is None and item.name.name not in values)
-        if missing:
-            raise Found(arguments.MissingArgument(call, block.name, missing))
-
     def _apply_shared(self, shared: SharedValue, span: Span, env: Env, place: Place) -> Flow | None:
         """Another application of weights that `shared` declared: the same paths, the same weights."""
         elaborator, stream = self.elaborator, stream_of(env)
@@ -444,11 +331,3 @@ class Layers:
 def _told(taken: tuple[Shape, ...], *, axes: bool) -> str:
     """Sizes in words, perhaps with the names of their axes."""
     return ", ".join(f"{shape} (axes `{axes_of(shape) or 'none'}`)" if axes else str(shape) for shape in taken)
-
-
-def _as_word(target: type[Described], argument: str, value: Any) -> Any:
-    """A bare operation as the word that an argument takes, where one has its name: `gelu(approximate=tanh)`."""
-    if not isinstance(value, LayerValue) or isinstance(value.target, BlockValue) or value.bound:
-        return value
-    word = value.target.word
-    return Word(word) if word in target.words_of(argument) else value

@@ -174,6 +174,16 @@ def calls(work: Callable[[], Any]) -> int:
     return count
 
 
+def test_an_honest_net_of_20_000_layers_is_within_the_budget_and_a_larger_one_is_let_through_by_its_caller() -> None:
+    assert len(elaborate(Source(layers(20_000))).nodes) == 20_001
+    larger = Source(LOOP.format("repeat 35_000 { linear(16) }"))
+    with pytest.raises(CompileError) as caught:
+        elaborate(larger)
+    (told,) = caught.value.diagnostics
+    assert told.help == "if you mean it, raise the budget: --limit steps=40000000, or limits=Limits(steps=40_000_000)"
+    assert len(elaborate(larger, limits=Limits(steps=40_000_000)).nodes) == 35_001
+
+
 def test_ten_times_the_layers_take_ten_times_the_work() -> None:
     """Counted in function calls, so that a busy machine does not matter."""
     few, many = (calls(lambda n=n: elaborate(Source(layers(n), "net.arch"))) for n in (1_000, 10_000))  # type: ignore[misc]

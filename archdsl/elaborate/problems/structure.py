@@ -306,6 +306,11 @@ class NotAClaim(Problem):
         return Diagnostic(self.code, "a comparison is needed here", self.span, f"is {self.kind}", help=fix)
 
 
+def _raised(budget: str, limit: int) -> str:
+    """How a caller who means it allows ten times as much."""
+    return f"if you mean it, raise the budget: --limit {budget}={10 * limit}, or limits=Limits({budget}={10 * limit:_})"
+
+
 class TooManyNodes(Problem):
     """A spec would expand to more nodes than the budget allows. It is counted before anything is built."""
 
@@ -318,7 +323,7 @@ class TooManyNodes(Problem):
     def diagnostic(self) -> Diagnostic:
         found = f"{self.count:,}" if self.count < 10**15 else f"about 10^{len(str(self.count)) - 1}"
         message = f"this expands to at least {found} nodes, and {self.limit:,} are allowed"
-        return Diagnostic(self.code, message, self.span, "is too much")
+        return Diagnostic(self.code, message, self.span, "is too much", help=_raised("nodes", self.limit))
 
 
 class TooManySteps(Problem):
@@ -329,11 +334,12 @@ class TooManySteps(Problem):
     span: Span
     what: str
     limit: int
-    unit: str = ""
+    budget: str = "list_items"
 
     def diagnostic(self) -> Diagnostic:
-        most = f"at most {self.limit:,} {self.unit}".rstrip()
-        return Diagnostic(self.code, f"{self.what}: {most} are allowed", self.span, "is too much")
+        most = f"at most {self.limit:,}{' steps' if self.budget == 'steps' else ''}"
+        fix = _raised(self.budget, self.limit)
+        return Diagnostic(self.code, f"{self.what}: {most} are allowed", self.span, "is too much", help=fix)
 
 
 class TensorTooLarge(Problem):
