@@ -93,6 +93,12 @@ def gather(x: Tensor, indices: tuple[object, ...], dim: int = 0) -> Tensor:
     return x[(*before, indices, *(slice(None),) * (-1 - dim))]
 '''
 
+_SLICE_FROM = '''\
+def slice_from(x: Tensor, start: int, dim: int = 0) -> Tensor:
+    """The elements of an axis from a place to its end."""
+    return x.narrow(dim, start, x.shape[dim] - start)
+'''
+
 _CONSTANT = '''\
 class Constant(nn.Module):
     """A tensor of given numbers, which no state_dict holds."""
@@ -367,6 +373,7 @@ DEFINITIONS: Final[dict[str, str]] = {
     "center_crop": _CENTER_CROP,
     "affine": _AFFINE,
     "gather": _GATHER,
+    "slice_from": _SLICE_FROM,
     "Constant": _CONSTANT,
     "with_batch": _WITH_BATCH,
     "all_with_batch": _ALL_WITH_BATCH,

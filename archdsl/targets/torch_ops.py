@@ -99,9 +99,8 @@ def _split(op: ops.Split, inputs: tuple[Shape, ...], batch: Batch) -> Call:
     place = _dim(op, inputs[0], op.axis, 0, batch)
     sizes, dim = op.sizes(inputs[0]), keyword("dim", place, 0)
     if len(sizes) == 1:  # the piece itself, where torch would give a tuple of one
-        return Call(
-            "torch.narrow", (OPERAND, positional("dim", place), positional("start", 0), positional("length", sizes[0]))
-        )
+        whole = (-1,) if isinstance(op.pieces, int) else sizes
+        return Call("torch.unflatten", (OPERAND, positional("dim", place), positional("sizes", tuple(whole))))
     if isinstance(op.pieces, int):
         return Call("torch.chunk", (OPERAND, positional("chunks", op.pieces), dim))
     return Call("torch.split", (OPERAND, positional("split_size_or_sections", op.pieces), dim))
@@ -120,10 +119,11 @@ def _last(op: ops.Last, inputs: tuple[Shape, ...], batch: Batch) -> Call:
 
 
 def _slice(op: ops.Slice, inputs: tuple[Shape, ...], batch: Batch) -> Call:
-    at = axis_index(op, inputs[0], op.axis, 0)
-    length = (inputs[0].sizes[at] if op.stop is None else op.stop) - op.start
-    dim = positional("dim", batch.dim(at, inputs[0].rank))
-    return Call("torch.narrow", (OPERAND, dim, positional("start", op.start), positional("length", length)))
+    dim, start = _dim(op, inputs[0], op.axis, 0, batch), positional("start", op.start)
+    if op.stop is None:
+        return Call("slice_from", (OPERAND, start, keyword("dim", dim, 0)))
+    length = positional("length", op.stop - op.start)
+    return Call("torch.narrow", (OPERAND, positional("dim", dim), start, length))
 
 
 def _roll(op: ops.Roll, inputs: tuple[Shape, ...], batch: Batch) -> Call:

@@ -164,6 +164,15 @@ PATCHES = """arch patches() {
 """
 
 
+@pytest.mark.parametrize(
+    "layer, expected",
+    [('slice(2, axis="l")', (2, 3, 18)), ("split(1) as p\n    from p[0] -> relu", (2, 3, 20)), ("last", (2, 3))],
+)
+def test_what_reaches_the_end_of_an_axis_does_so_at_every_size(layer: str, expected: tuple[int, ...]) -> None:
+    module = archdsl.load(Source(f"arch t() {{\n    input 3x9\n    {layer}\n}}\n", "t.arch"))
+    assert module(torch.randn(2, 3, 20)).shape == expected
+
+
 def test_an_axis_of_another_size_never_becomes_a_larger_batch() -> None:
     """A rearrangement splits and merges its own axes alone: the others are free, and what does not fit is an error."""
     x = torch.randn(2, 6, 18, dtype=torch.float64)
