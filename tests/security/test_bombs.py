@@ -42,7 +42,7 @@ def emitted(graph: Graph, target: str) -> str:
         if target == "dot":
             assert [dot_text(graph, depth) for depth in ("stage", "block", "layer")]
         else:
-            registry.produce(registry.target(target), graph, registry.Request(dict))
+            registry.produce(registry.target(target), graph, registry.Request(dict), None)
     except ArchdslError:
         return "told"
     return "sound"
