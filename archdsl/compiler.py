@@ -14,8 +14,10 @@ from archdsl import reading
 from archdsl.bundled import find
 from archdsl.diagnostics import QUOTED, CompileError, UsageError, quote
 from archdsl.elaborate import check as check_source
+from archdsl.elaborate.packed import Packed
+from archdsl.elaborate.trace import packed_of
 from archdsl.files import FileError, errors, read
-from archdsl.graph.compiled import compiled
+from archdsl.graph.compiled import again, compiled
 from archdsl.graph.graph import Graph
 from archdsl.limits import DEFAULT, Limits
 from archdsl.source import Source, Span
@@ -253,26 +255,25 @@ def proved(graph: Graph, passes: Sequence[Pass]) -> list[tuple[str, Proof]]:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a module remembers of its spec: its text and the graph. Pickled, the graph is its stable text, which needs
-    no other file (a spec's imports may have changed by then) and is read again when somebody asks for the graph."""
+    """What a module remembers of its spec: its text and the graph. Pickled, the graph is the texts that it is made of
+    (the spec's imports may have changed by then), and is made again when somebody asks for it."""
 
     source: Source
-    graph: Graph | str
+    graph: Graph | Packed | str
 
     def again(self) -> Graph:
         """The graph."""
-        from archdsl.graph.text import read_graph
-
-        return read_graph(self.graph) if isinstance(self.graph, str) else self.graph
+        return self.graph if isinstance(self.graph, Graph) else again(self.graph)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from archdsl.graph.text import print_graph
 
-        text = self.graph if isinstance(self.graph, str) else print_graph(self.graph)
-        return _kept, (self.source.text, self.source.name, text)
+        made = self.graph
+        origin = packed_of(made.program) or print_graph(made) if isinstance(made, Graph) else made
+        return _kept, (self.source.text, self.source.name, origin)
 
 
-def _kept(text: str, name: str, graph: str) -> Kept:
+def _kept(text: str, name: str, graph: Packed | str) -> Kept:
     return Kept(Source(text, name), graph)
 
 

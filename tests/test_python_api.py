@@ -93,7 +93,7 @@ def test_a_copy_keeps_hooks_modes_frozen_weights_and_types(net: nn.Module) -> No
     assert torch.equal(net.get_parameter("entry.weight"), before)
 
 
-def test_a_pickle_calls_nothing_but_known_builders_and_holds_text_graph_and_state(net: nn.Module) -> None:
+def test_a_pickle_calls_nothing_but_known_builders_and_holds_texts_and_state(net: nn.Module) -> None:
     data = pickle.dumps(net)
     found = names_called(data)
     ours = {name for name in found if name.startswith("archdsl")}
@@ -103,6 +103,7 @@ def test_a_pickle_calls_nothing_but_known_builders_and_holds_text_graph_and_stat
         "archdsl.targets.torch_module Provenance",
         "archdsl.compiler _kept",
         "archdsl.compiler Kept.again",
+        "archdsl.elaborate.packed Packed",
     }
     assert {name.split(".")[0].split(" ")[0] for name in found - ours} <= {"torch", "collections"}
     texts = [str(argument) for _, argument, _ in pickletools.genops(data) if isinstance(argument, str)]

@@ -15,9 +15,11 @@ from archdsl.elaborate.flow import Flows
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.fuel import ARCH, STATEMENT, Fuel, Spent
 from archdsl.elaborate.modules import ArchValue, Imported, Loader, Module, Reading
+from archdsl.elaborate.packed import Expression, Packed, pack
 from archdsl.elaborate.problems import arguments, names, structure
 from archdsl.elaborate.programs import run
 from archdsl.elaborate.readers import Readers
+from archdsl.elaborate.trace import Trace
 from archdsl.elaborate.values import BlockValue, Bound, LayerValue, kind_of
 from archdsl.gate import is_string
 from archdsl.ir.program import Program
@@ -26,13 +28,6 @@ from archdsl.ops.base import Word
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse_expression
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A parameter set from outside as text of the language: `Expression("Bottleneck(groups=32)")`."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +78,16 @@ def traced(
         return _elaborate(source, arch, dict(parameters or {}), Fuel(limits))
 
 
+def unpacked(packed: Packed) -> Program:
+    """The program of a spec that comes as texts alone, made again without any file. Raises `CompileError`."""
+    with paused():
+        return _elaborate(packed.spec, packed.arch, dict(packed.parameters), Fuel(DEFAULT), packed)[0]
+
+
 def _elaborate(
-    source: Source, arch: str | None, parameters: dict[str, Any], fuel: Fuel
+    source: Source, arch: str | None, parameters: dict[str, Any], fuel: Fuel, packed: Packed | None = None
 ) -> tuple[Program, tuple[Reading, ...]]:
-    module, problems, readings = _load(source, fuel)
+    module, problems, readings = _load(source, fuel, packed)
     problems += static.problems(module)
     readers = Readers()
     try:
@@ -98,6 +99,8 @@ def _elaborate(
     problems += readers.problems(module)
     _raise(problems)
     assert program is not None
+    if isinstance(program.trace, Trace):
+        program.trace.origin = program, packed or pack(source, readings, chosen.name, parameters)
     return program, readings
 
 
@@ -136,8 +139,10 @@ def claims_of(
     return (*(claim for claim in body if isinstance(claim, tree.Require)), *demands, *expects)
 
 
-def _load(source: Source, fuel: Fuel) -> tuple[Module, list[Diagnostic], tuple[Reading, ...]]:
-    loader = Loader(fuel)
+def _load(
+    source: Source, fuel: Fuel, packed: Packed | None = None
+) -> tuple[Module, list[Diagnostic], tuple[Reading, ...]]:
+    loader = Loader(fuel, packed)
     try:
         module = loader.load(source)
     except (Found, Spent) as found:

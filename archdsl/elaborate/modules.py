@@ -14,6 +14,7 @@ from archdsl import reading
 from archdsl.diagnostics import Diagnostic, Problem
 from archdsl.elaborate.found import Found
 from archdsl.elaborate.fuel import IMPORT, TOKEN, Fuel
+from archdsl.elaborate.packed import SPEC, Packed
 from archdsl.elaborate.problems import structure
 from archdsl.elaborate.values import POISON, BlockValue, Bound, LayerValue
 from archdsl.library import specs_root
@@ -126,10 +127,11 @@ class Reading:
 
 class Loader:
     """Reads a spec and the files that it imports, each once. Mistakes in imports are collected in `problems`, what was
-    imported in `readings`."""
+    imported in `readings`. With `packed`, all texts come from there, and no file is looked up or opened."""
 
-    def __init__(self, fuel: Fuel) -> None:
+    def __init__(self, fuel: Fuel, packed: Packed | None = None) -> None:
         self.fuel = fuel
+        self.packed = packed
         self.problems: list[Diagnostic] = []
         self.readings: list[Reading] = []
         self._modules: dict[Path, Module] = {}
@@ -138,6 +140,8 @@ class Loader:
     def load(self, source: Source) -> Module:
         """The module of a spec. Raises `CompileError` if its text, or that of a file it imports, does not parse."""
         self._size = len(source.text)
+        if self.packed is not None:
+            return self._load(source, SPEC, (), ())
         path = source.path.resolve() if source.path is not None else None
         roots = tuple(root for root in (path.parent if path else None, specs_root().resolve()) if root is not None)
         return self._load(source, path, roots, ())
@@ -190,6 +194,21 @@ class Loader:
             reason = f"the spec and its imports have more than {most:,} characters with it"
             raise Found(structure.Unreadable(span, source.name, reason))
 
+    def _target(self, text: str, span: Span, path: Path | None, roots: tuple[Path, ...]) -> Path:
+        """The file that an import means. Raises `Found`."""
+        if self.packed is None:
+            return _locate(text, span, path, roots)
+        found = self.packed.located(text, path or SPEC)
+        if found is None:
+            raise Found(structure.UnknownFile(span, text, ()))
+        return found
+
+    def _read(self, target: Path, text: str, span: Span, importer: Module) -> Source:
+        """The text of an imported file. Raises `Found`."""
+        if self.packed is not None:
+            return self.packed.read(target)
+        return read(target, _display(text, importer.source, target), span, self.fuel.limits)
+
     def _import(
         self,
         module: Module,
@@ -201,7 +220,7 @@ class Loader:
         text = declaration.path.plain or ""
         span = declaration.path.span
         self.fuel.spend(span, IMPORT)
-        target = _locate(text, span, path, roots)
+        target = self._target(text, span, path, roots)
         here = (*chain, path) if path is not None else chain
         if target in here:
             names = tuple(item.name for item in (*here[here.index(target) :], target))
@@ -210,7 +229,7 @@ class Loader:
             raise Found(structure.TooDeep(span, self.fuel.limits.imports))
         other = self._modules.get(target)
         if other is None:
-            source = read(target, _display(text, module.source, target), span, self.fuel.limits)
+            source = self._read(target, text, span, module)
             self._hold(source, span)
             other = self._load(source, target, roots, here)
         self.readings.append(Reading(declaration, path, roots, target, other.source))

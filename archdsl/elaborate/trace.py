@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from archdsl.elaborate.environment import Env
+from archdsl.elaborate.packed import Packed
 from archdsl.elaborate.values import Flow, LayerValue, Written
 from archdsl.ir.program import Node, Program, Value
 from archdsl.syntax import tree
@@ -44,6 +45,7 @@ class Trace:
     names: dict[tuple[Value, str], str] = field(default_factory=dict)  # of values (`as x`), by the level that says so
     nodes: tuple[Node, ...] = ()
     order: dict[int, int] = field(default_factory=dict)
+    origin: tuple[Program, Packed] | None = None  # the program, and what makes it again
 
     def finish(self, program: Program, run: Sequence[int]) -> None:
         """Ties the record to the program: `run` are the builder's nodes in its order."""
@@ -68,3 +70,10 @@ def trace_of(program: Program) -> Trace | None:
         return None
     same = all(mine is theirs for mine, theirs in zip(trace.nodes, program.nodes, strict=True))
     return trace if same else None
+
+
+def packed_of(program: Program) -> Packed | None:
+    """What makes a program and its record again, if it is the one that the elaborator made from a spec."""
+    trace = trace_of(program)
+    made, packed = (trace and trace.origin) or (None, None)
+    return packed if made is program else None

@@ -12,9 +12,11 @@ from threading import Lock
 from typing import Any
 
 from archdsl.elaborate import Expression
-from archdsl.elaborate.archs import traced
+from archdsl.elaborate.archs import traced, unpacked
 from archdsl.elaborate.modules import Reading
+from archdsl.elaborate.packed import Packed
 from archdsl.graph.graph import Graph
+from archdsl.graph.text import read_graph
 from archdsl.limits import DEFAULT, Limits
 from archdsl.source import Source
 
@@ -58,6 +60,11 @@ def forget() -> None:
     """Forgets every kept graph: the next compilation of a spec does all the work again, as in a new process."""
     with _lock:
         _kept.clear()
+
+
+def again(origin: Packed | str) -> Graph:
+    """The graph of a spec that comes as its texts, or of a graph's own text. Raises `CompileError`."""
+    return read_graph(origin) if isinstance(origin, str) else Graph(unpacked(origin))
 
 
 def _frozen(value: Any) -> Hashable:

@@ -2,8 +2,9 @@
 
 This is the one place of archdsl that executes code: source that it generated itself from a validated graph.
 
-A pickle holds the real state of every module, and names each class by the text of the graph that it is generated from:
-no code, and no name that is looked up anywhere but among the classes of that graph's own source.
+A pickle holds the real state of every module, and names each class by what its source is generated from: the texts of
+the spec and its imports with the arch and its parameters, or of a graph that is not as a spec made it, its own text. It
+holds no code, and no name that is looked up anywhere but among the classes of that graph's own source.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from typing import Any
 from torch import nn
 from torch.utils import _pytree
 
+from archdsl.elaborate.packed import Packed
+from archdsl.elaborate.trace import packed_of
 from archdsl.generated import outputs
+from archdsl.graph.compiled import again
 from archdsl.graph.graph import Graph
-from archdsl.graph.text import print_graph, read_graph
+from archdsl.graph.text import print_graph
 from archdsl.targets.torch_source import Code, code
 
 _KEPT = 64  # sources whose classes are kept though nobody holds them
@@ -35,10 +39,10 @@ _lock = RLock()
 
 
 class Classes:
-    """The classes of one generated source, with the text of the graph that it comes from."""
+    """The classes of one generated source, with what it comes from: a spec's texts, or the text of a graph."""
 
-    def __init__(self, generated: Code, graph: str, digest: str) -> None:
-        self.graph = graph
+    def __init__(self, generated: Code, origin: Packed | str, digest: str) -> None:
+        self.origin = origin
         self.module = f"archdsl.generated.{generated.name}_{digest[:12]}"
         self.filename = f"<archdsl {generated.name} {digest[:12]}>"
         tree = ast.parse(generated.text)
@@ -72,7 +76,7 @@ class Classes:
         return isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == self.module
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _classes, (self.graph, self.behaviour)
+        return _classes, (self.origin, self.behaviour)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Classes:
         return self
@@ -94,7 +98,7 @@ class _Window(ModuleType):
 
 
 _alive: weakref.WeakValueDictionary[str, Classes] = weakref.WeakValueDictionary()  # by digest of the source
-_read: weakref.WeakValueDictionary[str, Classes] = weakref.WeakValueDictionary()  # by digest of a graph's text
+_read: weakref.WeakValueDictionary[str, Classes] = weakref.WeakValueDictionary()  # by digest of the origin
 _of_graph: dict[int, tuple[weakref.ref[Graph], Classes]] = {}  # by identity: a graph's hash takes long
 _recent: dict[str, Classes] = {}
 _registered: set[type[Any]] = set()
@@ -111,11 +115,11 @@ def module_class(graph: Graph) -> type[nn.Module]:
 
 
 def _generated(graph: Graph) -> Classes:
-    generated = code(graph, told=False)  # a pickle names its classes by the graph alone
+    generated = code(graph)
     digest = sha256(generated.text.encode()).hexdigest()
     found = _alive.get(digest)
     if found is None:
-        found = _alive[digest] = Classes(generated, print_graph(graph), digest)
+        found = _alive[digest] = Classes(generated, packed_of(graph.program) or print_graph(graph), digest)
     _recent.pop(digest, None)
     _recent[digest] = found
     if len(_recent) > _KEPT:
@@ -123,19 +127,21 @@ def _generated(graph: Graph) -> Classes:
     return found
 
 
-def _classes(graph: str, behaviour: str) -> Classes:
+def _classes(origin: Packed | str, behaviour: str) -> Classes:
     """The classes that a pickle names. Raises `UnpicklingError` if they do not compute what they did when it was made.
 
     A pickled module brings its own state, so that a class which would read another state must not take it.
     """
-    digest = sha256(graph.encode()).hexdigest()
+    if not isinstance(origin, Packed | str):
+        raise pickle.UnpicklingError("the file does not say what the module's source is generated from")
+    digest = origin.digest if isinstance(origin, Packed) else sha256(origin.encode()).hexdigest()
     with _lock:
         found = _read.get(digest)
         if found is None:
-            found = _read[digest] = _generated(read_graph(graph))
+            found = _read[digest] = _generated(again(origin))
     if found.behaviour != behaviour:
         raise pickle.UnpicklingError(
-            "the module was pickled by another version of archdsl, which generated other code for its graph; load it "
+            "the module was pickled by another version of archdsl, which generated other code for its net; load it "
             "with that version, save its state_dict(), and give that to archdsl.load(..., weights=...)"
         )
     return found

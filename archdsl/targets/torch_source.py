@@ -42,16 +42,11 @@ def source(graph: Graph) -> str:
     return code(graph).text
 
 
-def code(graph: Graph, *, told: bool = True) -> Code:
-    """The source of a net with the name of its class. Raises `IllegalGraph` for texts that no spec can write.
-
-    It says what the spec says of its numbers and values, or with `told=False` what the graph alone tells.
-    """
+def code(graph: Graph) -> Code:
+    """The source of a net with the name of its class. Raises `IllegalGraph` for texts that no spec can write."""
     held(graph)
     describe = _Describe(graph)
-    found = outline(
-        graph, describe, argument, variable, EXPLAIN if told else None, common(describe.shared, describe.modules)
-    )
+    found = outline(graph, describe, argument, variable, EXPLAIN, common(describe.shared, describe.modules))
     names = _class_names(graph, found)
     body: list[str] = []
     for at in range(len(found.classes)):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import traceback
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,8 +25,14 @@ from torch.utils.data import DataLoader, Dataset
 
 import archdsl
 from archdsl import generated
+from archdsl.compiler import source
+from archdsl.elaborate import check, modules
+from archdsl.elaborate.packed import Packed
+from archdsl.graph.text import print_graph
+from archdsl.library import bundled
 from archdsl.source import Source
 from archdsl.targets import torch_classes
+from archdsl.targets.torch_module import blank
 from archdsl.training.rewriting import rewrite_module
 from tests.support.edited import assert_copies, assert_equal_modules, edit, pickled
 from tests.support.live_nets import EVERYTHING, LEARNED, SHARED
@@ -73,28 +80,47 @@ def test_a_copy_of_a_rewritten_module_is_that_module_and_is_rewritten_again() ->
     assert isinstance(pickled(folded)(images(8)), Tensor)
 
 
-def test_every_bundled_net_pickles_by_its_graph_text() -> None:
-    """The source of the graph's text behaves as the source of the spec: the two classes are one or computed alike."""
-    for name in ("googlenet", "inception_v3", "shufflenet_v2_x1_0", "efficientnet_b0", "unet"):
-        assert behaviours(name) is not None, name
+def test_some_bundled_nets_run_what_build_writes_and_pickle_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("googlenet", "shufflenet_v2_x1_0", "unet"):
+        assert_runs_what_build_writes(name, monkeypatch)
 
 
 @pytest.mark.slow
-def test_all_bundled_nets_pickle_by_their_graph_texts() -> None:
-    names = [path.stem for path in archdsl.specs_root().glob("*.arch")]
-    assert len(names) > 100
-    for name in names:
-        assert behaviours(name)
+def test_all_bundled_nets_run_what_build_writes_and_pickle_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run it with `pytest -m slow tests/targets/test_torch_pickle.py -k all_bundled`."""
+    found = [(path, arch) for path in bundled().values() for arch in check(source(path)[0]).programs]
+    assert len(found) > 150
+    for path, arch in found:
+        assert_runs_what_build_writes(path, monkeypatch, arch)
 
 
-def behaviours(name: str) -> str:
-    """The digest of a net's behaviour, the same by its spec and by its graph's text."""
-    cls = torch_classes.module_class(archdsl.compile(name))
-    home: torch_classes.Classes = getattr(cls, "__archdsl__")  # noqa: B009
-    again = torch_classes._classes(home.graph, home.behaviour)
-    assert again.modules.keys() == home.modules.keys()
-    assert again.behaviour == home.behaviour
-    return home.behaviour
+def assert_runs_what_build_writes(spec: str | Path, monkeypatch: pytest.MonkeyPatch, arch: str | None = None) -> None:
+    """The live module's source is the text of the target, also where its classes are made again from a pickle alone."""
+    home = home_of(blank(archdsl.compile(spec, arch=arch)))
+    text = archdsl.build(spec, "torch", arch=arch)
+    assert shown(home) == text
+    data = pickle.dumps(home)
+    with monkeypatch.context() as patch:
+        for opened in ("read", "_locate", "_resolved"):
+            patch.setattr(modules, opened, no_file)
+        for known in ("_alive", "_read", "_recent", "_of_graph"):  # as in another process
+            patch.setattr(torch_classes, known, type(getattr(torch_classes, known))())
+        again = pickle.loads(data)
+        assert again is not home
+        assert shown(again) == text
+        assert again.modules.keys() == home.modules.keys()
+        assert pickle.dumps(again) == data
+
+
+def shown(home: torch_classes.Classes) -> str:
+    """The source as Python shows it for the classes, each of which has its part of it."""
+    for cls in home.modules.values():
+        assert inspect.getsource(cls) in "".join(linecache.getlines(home.filename))
+    return "".join(linecache.getlines(home.filename))
+
+
+def no_file(*_: Any) -> Any:
+    raise AssertionError("a file was looked up")
 
 
 # ---------------------------------------------------------------- other processes
@@ -149,6 +175,67 @@ def as_list(value: Any) -> list[Tensor]:
     return [value] if isinstance(value, Tensor) else list(value)
 
 
+FAMILY = """\
+from "parts/unit.arch" import Unit, Plain
+from "parts/wide.arch" import WIDE
+block Second = Plain(more=2)
+arch family(n, unit=Unit, rate=0.5) {
+    input 3x16x16
+    first: unit(n // 2)
+    for i in range(2) {
+        "layer{i}": unit(n // 2)
+    }
+    conv(WIDE, 1x1) -> adaptive_avgpool(1x1) -> flatten -> dropout(rate) -> linear(7)
+}
+"""
+UNIT = """\
+from "wide.arch" import WIDE
+block Unit(out) {
+    conv(out, 3x3, padding=1, bias=false) -> batchnorm -> relu
+}
+block Plain(out, more=0) {
+    conv(out + more + WIDE - WIDE, 3x3, padding=1) -> tanh
+}
+"""
+
+
+@pytest.mark.parametrize("given", [{"n": 8}, {"n": 12, "unit": archdsl.Expression("Second"), "rate": 0.25}])
+def test_another_process_needs_none_of_the_files(tmp_path: Path, given: dict[str, Any]) -> None:
+    (tmp_path / "parts").mkdir()
+    family, unit, wide = (tmp_path / name for name in ("family.arch", "parts/unit.arch", "parts/wide.arch"))
+    family.write_text(FAMILY)
+    unit.write_text(UNIT)
+    wide.write_text("let WIDE = 24\n")
+    net = archdsl.load(family, seed=0, **given).eval()
+    text = archdsl.build(family, "torch", **given)
+    assert shown(home_of(net)) == text
+    found = {"net": net, "part": net.get_submodule("first"), "text": text, "y": net(images(16)).detach()}
+    torch.save(found, tmp_path / "all.pt")
+    assert str(tmp_path).encode() not in pickle.dumps(home_of(net))
+    wide.write_text("let WIDE = 25\n")
+    unit.unlink()
+    done = subprocess.run([sys.executable, "-c", GONE], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout == "same\n"
+
+
+GONE = """\
+import linecache, pickle, torch
+torch.set_num_threads(1)
+found = torch.load("all.pt", weights_only=False)
+net = found["net"]
+x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+assert torch.equal(net(x), found["y"])
+home = type(net).__archdsl__
+assert "".join(linecache.getlines(home.filename)) == found["text"]
+assert type(found["part"]) is type(net.first)
+from archdsl.targets.torch_source import source
+assert source(net.archdsl.compile(*net.archdsl.arguments)) == found["text"]
+assert pickle.dumps(pickle.loads(pickle.dumps(home))) == pickle.dumps(home)
+print("same")
+"""
+
+
 class Nets(Dataset[Any]):
     """Examples that hold nets, their parts, and outputs."""
 
@@ -198,10 +285,18 @@ def test_only_generated_classes_of_modules_are_found(name: str) -> None:
 
 def test_a_graph_that_now_computes_otherwise_is_refused() -> None:
     home = home_of(archdsl.load(EVERYTHING, seed=0))
-    with pytest.raises(pickle.UnpicklingError, match="another version"):
-        torch_classes._classes(home.graph, "0" * 64)
+    for origin in (home.origin, print_graph(archdsl.compile(EVERYTHING))):
+        with pytest.raises(pickle.UnpicklingError, match="another version"):
+            torch_classes._classes(origin, "0" * 64)
     with pytest.raises(archdsl.ArchdslError):
         torch_classes._classes("archdsl-graph 1\narch x\n%0 = exec()", home.behaviour)
+    assert isinstance(home.origin, Packed)
+    for files in ((("", "", "arch x() { exec }", ()),), (("", "", 'import x from "a"\n', (("a", 0),)),)):
+        with pytest.raises(archdsl.ArchdslError):
+            torch_classes._classes(replace(home.origin, files=files), home.behaviour)
+    for wrong in ((), (("", "", "", ((0, 0),)),), (("", "", b"", ()),), [["", "", "", ()]], None):
+        with pytest.raises(ValueError, match="no texts of a spec"):
+            Packed(wrong, "x", ())  # type: ignore[arg-type]
 
 
 def test_what_computes_tells_two_sources_apart_and_what_is_only_shown_does_not() -> None:
