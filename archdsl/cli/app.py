@@ -27,16 +27,6 @@ EPILOG = "Exit codes: 0 fine, 1 the spec is wrong, 2 usage, 3 a tool is missing,
 
 WrongUsage: type[Exception] = typer.BadParameter.__mro__[2]  # click's `ClickException`, which typer does not name
 
-app = typer.Typer(
-    name="archdsl",
-    help="Compiles neural-network architectures: one spec to PyTorch, ONNX and a picture.",
-    epilog=EPILOG,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -46,7 +36,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit()
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
@@ -83,5 +72,21 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": listing,
     "explain": explain,
 }
-for name, command in COMMANDS.items():
-    app.command(name)(_guarded(command))
+
+
+def application(first: str | None = None) -> typer.Typer:
+    """The command line. If its `first` word is a command, that one alone: typer reads every signature that it holds,
+    which takes longer than many a command."""
+    app = typer.Typer(
+        name="archdsl",
+        help="Compiles neural-network architectures: one spec to PyTorch, ONNX and a picture.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in [first] if first in COMMANDS else COMMANDS:
+        app.command(name)(_guarded(COMMANDS[name]))
+    return app

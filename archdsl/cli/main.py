@@ -81,10 +81,10 @@ def _run(arguments: Sequence[str]) -> int:
 def _command(arguments: list[str], as_json: bool) -> int:
     """The exit code of typer's own run. What it says of a wrong command line is a `UsageError` where JSON is asked
     for, else its own text on stderr."""
-    from archdsl.cli.app import WrongUsage, app
+    from archdsl.cli.app import WrongUsage, application
 
     try:
-        end = app(args=arguments, prog_name="archdsl", standalone_mode=not as_json)
+        end = application(next(iter(arguments), None))(args=arguments, prog_name="archdsl", standalone_mode=not as_json)
     except WrongUsage as error:
         raise UsageError(error.format_message()) from error  # type: ignore[attr-defined]
     except SystemExit as stop:
