@@ -19,6 +19,7 @@ from archdsl.syntax import tree
 HUGE = 10**30
 VISITS = 20_000  # bodies of blocks that are looked into; those beyond count as empty
 DEEP = 64
+LOOK = 12  # steps of a layer that is counted
 
 Count = tuple[int, int]  # nodes, steps
 
@@ -126,6 +127,7 @@ class Least:
 
     def _placed(self, placed: tree.Placed, env: Env) -> Count:
         """A layer; what a name stands for that is not known yet may be `none` or an empty block."""
+        self.fuel.spend(placed.span, LOOK)
         name = placed.name.name
         known, value = env.find(name)
         if not known:
