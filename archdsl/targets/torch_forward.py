@@ -16,6 +16,7 @@ from archdsl.targets.torch_names import attribute, hidden, variable
 from archdsl.targets.torch_text import Brackets, Doc, Marked, Spread, flat, statement
 from archdsl.targets.torch_words import argument_text, reach
 
+TERMS = 100  # of one sum; Python nests those of a longer one too deeply
 DEEPEST = 3  # calls in one another
 MOST = 60  # columns of an operand that stays inside its reader
 LAYERS = ("conv", "conv_transpose", "linear")
@@ -232,11 +233,11 @@ class Forward:
     def _infix(self, call: Call, operands: list[Doc], step: Step) -> Doc:
         first = step.inputs[0]
         values = [argument for argument in call.arguments if argument.name != "inplace"]
-        if first.step in self.fans and len(values) == len(step.inputs):
-            listed = self._list(operands, step)
-            if isinstance(listed, str):
-                function = {"+": "torch.add", "*": "torch.mul"}[call.function]
-                return Brackets("functools.reduce", (function, listed))
+        fan = first.step in self.fans and len(values) == len(step.inputs)
+        listed = self._list(operands, step)
+        if (fan and isinstance(listed, str)) or (len(step.inputs) > TERMS and not _inplace(call)):
+            function = {"+": "torch.add", "*": "torch.mul"}[call.function]
+            return Brackets("functools.reduce", (function, listed))
         parts: list[Doc] = []
         for argument in values:
             printed = self._argument(argument, operands, step)

@@ -164,6 +164,12 @@ PATCHES = """arch patches() {
 """
 
 
+def test_a_sum_of_thousands_of_values_is_no_expression_that_python_cannot_read() -> None:
+    text = "arch t() {\n    input [4]\n    branches add { repeat 2000 { relu } }\n}\n"
+    x = torch.rand(2, 4, dtype=torch.float64)
+    assert torch.allclose(archdsl.load(Source(text, "t.arch"))(x), 2000 * x, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     "layer, expected",
     [('slice(2, axis="l")', (2, 3, 18)), ("split(1) as p\n    from p[0] -> relu", (2, 3, 20)), ("last", (2, 3))],
