@@ -144,6 +144,7 @@ def test_an_interruption_is_130_and_quiet() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # which a shell may have ignored
     )
     time.sleep(2.0)  # it waits for stdin by then
     process.send_signal(signal.SIGINT)

@@ -489,7 +489,6 @@ def test_half_precision_is_taken_and_told(capsys: Captured) -> None:
         (("net.arch", "one.pth", "--weights", "two.pth"), "the checkpoint has the weights"),
         (("net.arch", "net.arch", *SAVE), "--save-weights needs weights to map"),
         (("net.arch", "net.arch", "--weights", "missing.pth"), "missing.pth: no such file"),
-        (("net.arch", "one.pth", "--save-weights", "one.pth"), "is read and would be written too"),
         (("net.arch", "one.pth", "--save-weights", "-"), "not written to stdout"),
         (("net.arch", "one.pth", "--save-weights", "ours.txt"), "weights are written as .safetensors"),
         (("net.arch", "one.pth", "--save-weights", "nowhere/ours.pth"), "there is no such folder"),
