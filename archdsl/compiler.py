@@ -71,6 +71,8 @@ def check(spec: Spec, *, limits: Limits = DEFAULT) -> tuple[Graph, ...]:
     Raises `CompileError` with all that is wrong in the file.
     """
     text, _ = source(spec, limits)
+    if text.text.startswith(GRAPH.decode()):
+        return (_read_graph(text, None, {}),)
     return tuple(Graph(program) for program in check_source(text, limits).programs.values())
 
 

@@ -44,6 +44,15 @@ def test_check_reads_whole_folders(capsys: Captured) -> None:
     assert "resnet.arch: ok" in capsys.readouterr().out
 
 
+def test_check_takes_a_graph_as_every_command_does(folder: Path, capsys: Captured) -> None:
+    assert run(["build", "tiny.arch", "-o", "tiny.graph"]) == 0
+    assert run(["check", "tiny.graph"]) == 0
+    assert "tiny.graph: ok (tiny: " in capsys.readouterr().out
+    (folder / "bad.graph").write_text((folder / "tiny.graph").read_text().replace("conv(out=8", "conv(out=9"))
+    assert run(["check", "bad.graph"]) == 1
+    assert "error[E09" in capsys.readouterr().err
+
+
 def test_check_goes_on_after_a_spec_that_is_wrong(capsys: Captured) -> None:
     assert run(["check", "broken.arch", "tiny.arch"]) == 1
     assert "tiny.arch: ok" in capsys.readouterr().out
