@@ -9,6 +9,7 @@ from typing import Any
 
 from archdsl.analysis.cost import Cost, called, costs, written
 from archdsl.diagnostics import UsageError, quote
+from archdsl.graph.applications import in_place
 from archdsl.graph.graph import Graph
 from archdsl.ir import metrics
 from archdsl.ir.program import Scope
@@ -75,6 +76,7 @@ def summarise(graph: Graph, depth: str = "stage") -> Table:
     if depth not in DEPTHS:
         raise UsageError(f"there is no depth `{quote(depth)}`: it is one of {', '.join(DEPTHS)}")
     spent = costs(graph)
+    graph = in_place(graph)
     places = _Places(graph)
     groups: dict[tuple[str, int], list[int]] = {}
     for index in range(len(graph.nodes)):
@@ -93,6 +95,7 @@ class _Places:
         for index, scope in enumerate(graph.scopes[1:], 1):
             assert scope.parent is not None
             known = scope.kind in {"block", "level"} or scope.role in ROLES
+            known = known or (scope.kind == "shared" and scope.block is not None)
             self.chains.append(self.chains[scope.parent] + ((index,) if known else ()))
             if scope.role in ROLES:
                 self.with_roles.update(self.chains[scope.parent])
@@ -116,7 +119,7 @@ def _row(graph: Graph, places: _Places, key: tuple[str, int], nodes: list[int], 
     kind, index = key
     last = graph.nodes[_result(graph, nodes)]
     if kind == "node":
-        path, operation, role = last.path, written(last.op), graph.role(index)
+        path, operation, role = last.path, written(last.op) + _shared(graph, last.scope), graph.role(index)
     else:
         scope = graph.scopes[index]
         path, operation = _path(scope), _operation(graph, places, index, nodes)
@@ -149,11 +152,21 @@ def _path(scope: Scope) -> str:
     return scope.path if scope.opens else scope.role or scope.block or scope.path
 
 
+def _shared(graph: Graph, scope: int) -> str:
+    """What marks a row of weights that are applied elsewhere too, whose parameters the first row tells."""
+    return ", shared" if graph.scopes[scope].kind == "shared" else ""
+
+
+def _prefix(graph: Graph, scope: int) -> str:
+    """What marks shared weights among the operations of a row."""
+    return "shared " if graph.scopes[scope].kind == "shared" else ""
+
+
 def _operation(graph: Graph, places: _Places, index: int, nodes: Iterable[int]) -> str:
     """A block's call, or the blocks and operations in a stage, in its levels too: `Stem7, maxpool`, `Bottleneck x3`."""
     scope = graph.scopes[index]
     if scope.block is not None:
-        return called(scope.block, scope.arguments)
+        return called(scope.block, scope.arguments) + _shared(graph, index)
     children: list[str] = []
     quiet: list[str] = []  # what joins blocks, told only where there is nothing else
     seen: set[int] = set()
@@ -162,10 +175,10 @@ def _operation(graph: Graph, places: _Places, index: int, nodes: Iterable[int]) 
         if child is None:
             quiet.append(op.word)
             if op.takes != "list" and not isinstance(op, Identity):
-                children.append(op.word)
+                children.append(_prefix(graph, graph.nodes[node].scope) + op.word)
         elif child not in seen:
             seen.add(child)
-            children.append(str(graph.scopes[child].block))
+            children.append(_prefix(graph, child) + str(graph.scopes[child].block))
     children = children or quiet
     runs = ((name, len(list(run))) for name, run in groupby(children))
     return ", ".join(f"{name} x{times}" if times > 1 else name for name, times in runs)

@@ -76,7 +76,7 @@ def _unframe(cluster: Cluster) -> None:
             continue
         (only,) = item.inside
         if isinstance(only, Box) and only.kind in LAYERS:
-            title = [item.title] if item.title and len(only.rows) > 1 else []
+            title = [item.title] if item.title and (len(only.rows) > 1 or item.kind == "shared") else []
             times = [f"{TIMES}{item.times}"] if item.times > 1 else []
             only.rows = [*title, *only.rows, *times]
             only.cluster = cluster

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from archdsl.graph.applications import in_place
 from archdsl.graph.graph import Graph
 from archdsl.ir.program import Value
 from archdsl.ops import Identity
@@ -62,7 +63,8 @@ class Plan:
 
 def plan(graph: Graph, depth: Depth) -> Plan:
     """The boxes, clusters and edges of a graph at a depth: a box for each stage, for each chain of layers in a block,
-    or for each layer."""
+    or for each layer. Shared weights are drawn at each place where they are applied."""
+    graph = in_place(graph)
     planner = _Planner(graph, depth, fold(graph))
     planner.place(planner.tree.root, planner.root)
     planner.end()
@@ -96,7 +98,7 @@ class _Planner:
         """Boxes and clusters for an item and all in it. `times` comes from scopes around that are not drawn."""
         times *= item.times
         if item.scope is None:
-            self._leaf(item.nodes[0], cluster)
+            self._leaf(item.nodes[0], cluster, times)
         elif self._framed(item, times):
             self._frame(item, cluster, times)
         else:
@@ -118,6 +120,8 @@ class _Planner:
         if scope.parent is None or self._whole(item):
             return False
         named = scope.kind in {"block", "level"} or scope.role in ROLES
+        if scope.kind == "shared":
+            return scope.block is not None
         return named or (times > 1 and len(item.children) > 1)
 
     def _whole(self, item: Item) -> bool:
@@ -138,15 +142,23 @@ class _Planner:
             return
         self._inside(item, frame)
 
-    def _leaf(self, index: int, cluster: Cluster) -> None:
+    def _leaf(self, index: int, cluster: Cluster, times: int) -> None:
         node = self.graph.nodes[index]
         if isinstance(node.op, Identity):
             return
         sort = kind(node.op)
-        row = SIGNS.get(type(node.op)) or words(node, self.graph.program.shapes_in(node))
+        row = SIGNS.get(type(node.op)) or self._words(index)
         box = self._box(f"n{index}", "sign" if type(node.op) in SIGNS else sort, [row], cluster)
+        box.rows += [f"{TIMES}{times}"] * (times > 1)
         box.skip = node.skip
         self.owner[index] = box
+
+    def _words(self, index: int) -> str:
+        """What a node is, and which shared weights it applies if it is an application of its own."""
+        node = self.graph.nodes[index]
+        told = words(node, self.graph.program.shapes_in(node))
+        scope = self.graph.scopes[node.scope]
+        return f"{told} (shared {scope.path})" if scope.kind == "shared" and scope.block is None else told
 
     def _box(self, name: str, kind: str, rows: list[str], cluster: Cluster) -> Box:
         box = Box(name, kind, rows, cluster)
@@ -171,11 +183,12 @@ class _Planner:
                 node = self.graph.nodes[child.nodes[0]]
                 alone = len(item.nodes) == 1 and not isinstance(node.op, Identity)
                 if alone or kind(node.op) not in QUIET | {"merge", "input"}:
-                    yield words(node, self.graph.program.shapes_in(node)), 1
+                    yield self._words(child.nodes[0]), 1
                 continue
             scope = self.graph.scopes[child.scope]
-            name = scope.block or self.titles.label(scope)
-            if name and self._loud(child) > 1:
+            shared = scope.kind == "shared"
+            name = self.titles.title(scope) if shared else scope.block or self.titles.label(scope)
+            if name and (shared or self._loud(child) > 1):
                 yield name, child.times
             else:
                 yield from ((text, times * child.times) for text, times in self._rows(child))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from archdsl.graph.graph import Graph
-from archdsl.ir.program import Value
+from archdsl.ir.program import Scope, Value
 
 Wire = tuple[int, int]  # an item of the same scope and which of its exits; (-1, k) is the scope's entry k
 MANY = 5  # parallel paths from which on some are left out
@@ -87,13 +87,25 @@ class _Keys:
         exits = tuple(value for child in children for value in child.exits if self.escapes.get(value, level) < level)
         places = _places(children)
         key = (
-            (facts.kind, facts.block, facts.role, facts.opens),
+            (facts.kind, facts.block, facts.role, facts.opens, self._weights(facts)),
             tuple(child.key for child in children),
             wires,
             tuple(places[value] for value in exits),
         )
         nodes = tuple(node for child in children for node in child.nodes)
         return Item(self._key(key), nodes, entries, exits, scope, children)
+
+    def _weights(self, scope: Scope) -> tuple[int, str] | None:
+        """Which weights a scope applies that shares them, as it sees them: how many levels around it are inside the
+        one that declares them, and their path below that one. Different weights are never one."""
+        if scope.kind != "shared" or scope.parent is None:
+            return None
+        up = 0
+        for around in self.graph.ancestors(scope.parent):
+            if around.opens and scope.path.startswith(f"{around.path}."):
+                return up, scope.path[len(around.path) + 1 :]
+            up += around.opens
+        return up, scope.path
 
     def _node(self, index: int) -> Item:
         node = self.graph.nodes[index]

@@ -158,6 +158,8 @@ class Titles:
         """The name that the scope was given, empty for a mere position."""
         if not scope.opens or scope.parent is None:
             return ""
+        if scope.kind == "shared":  # it is known by its whole path wherever it is applied
+            return scope.path
         above = self.graph.scopes[scope.parent].path
         label = scope.path[len(above) + 1 :] if above else scope.path
         return "" if label.isdigit() else label
@@ -176,7 +178,10 @@ class Titles:
         return f"{scope.block}({shown})" if shown else scope.block
 
     def title(self, scope: Scope) -> str:
-        """`stage layer1`, `downsample: Project`, `Bottleneck(width=64)`."""
+        """`stage layer1`, `downsample: Project`, `Bottleneck(width=64)`, `shared tower: Tower`; empty for a shared
+        layer, whose own words tell it."""
+        if scope.kind == "shared":
+            return f"shared {scope.path}: {scope.block}" if scope.block else ""
         label = self.label(scope)
         block = (scope.block or "") if label else self.block(scope)
         role = scope.role if scope.role in ROLES and scope.role != label else ""

@@ -231,6 +231,26 @@ def test_the_program_that_archdsl_dot_names_is_run(monkeypatch: pytest.MonkeyPat
         rendered("digraph {}", "svg", "dot")
 
 
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("held = bytearray(3 << 30)", "used up the 1 GiB"),
+        ("import time; time.sleep(60)", "took more than 1 seconds"),
+        ("while True: pass", "used up|took more than"),
+    ],
+)
+def test_a_renderer_that_takes_too_much_is_ended(
+    does: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "greedy"
+    program.write_text(f"#!{sys.executable}\n{does}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("ARCHDSL_DOT", str(program))
+    monkeypatch.setattr("archdsl.targets.picture_render.SECONDS", 1)
+    with pytest.raises(RenderError, match=f"greedy ({told}).*coarser depth"):
+        rendered("digraph {}", "svg", "dot")
+
+
 def test_a_text_that_is_no_dot_is_a_render_error() -> None:
     with pytest.raises(RenderError, match="graphviz-pure failed"):
         rendered("digraph {", "svg", "pure")
