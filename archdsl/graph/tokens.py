@@ -15,7 +15,6 @@ DIGITS = 18
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\Z")
-_SIZE = re.compile(r"[0-9]+(x[0-9]+)+\Z")
 CONSTANTS: Final = {"none": None, "true": True, "false": False}
 _TOKEN = re.compile(
     r"""(?P<space>[ ]+)

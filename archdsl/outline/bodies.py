@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from archdsl.graph.graph import Graph
@@ -26,7 +26,6 @@ from archdsl.outline.model import (
 )
 
 FAMILY = 4  # so many alike before they become a loop
-Rename = Callable[[str], str]
 
 
 def is_chain(graph: Graph, level: Level, describe: Describe) -> bool:

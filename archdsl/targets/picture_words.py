@@ -46,7 +46,6 @@ from archdsl.shapes import Shape
 
 NORMS = (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm)
 POOLS = (MaxPool, AvgPool, AdaptiveAvgPool, AdaptiveMaxPool, GlobalAvgPool, GlobalMaxPool, Upsample, Resize)
-DROPS = (Dropout, DropoutChannels, StochasticDepth)
 SIGNS: dict[type[Op], str] = {Add: "+", Mul: "\u00d7"}
 QUIET = frozenset({"norm", "activation", "other"})  # left out of a box that has louder rows
 ROLES = ("stem", "stage", "head", "aux")
